@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: MIT */
+/* Load generator for the benchmarks: a WebSocket client that costs less than any server it drives.
+ * bench/run starts one per server and gives them turns; by hand it takes --seconds and prints a
+ * rate.
+ *
+ * Closed loop: every connection sends a batch of `depth` frames in one send(2), waits until all
+ * replies have come, and sends the next. Frames are masked once, before the start, and all
+ * connections send the same memory; replies are counted by bytes and not looked at. With --verify
+ * each batch is made afresh (random payload, random masking key, every fourth batch in small
+ * pieces) and every byte of the replies is compared, which proves content and order.
+ *
+ * RFC 6455 sections 4.1 (handshake, with the key of section 1.3) and 5.2 (frames). epoll, level
+ * triggered, one receive per event. */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONNECTION_COUNT_MAX 100000
+#define DEPTH_MAX            65536
+#define PAYLOAD_SIZE_MAX     (64u << 20)
+#define BATCH_SIZE_MAX       (1u << 30)
+#define EVENT_COUNT          512
+#define RECV_SIZE            (256u << 10) /* holds a batch of every workload but those of 1 MB */
+#define HANDSHAKE_SIZE       4096
+#define PIECE_SIZE_MAX       64  /* of a batch that --verify sends in small pieces */
+#define PIECE_COUNT_MAX      256 /* then the rest of the batch goes at once */
+#define COUNTER_PAGE_SIZE    4096
+
+#define FRAME_OPCODE_TEXT   0x1
+#define FRAME_OPCODE_BINARY 0x2
+#define FRAME_FIN           0x80
+#define FRAME_MASKED        0x80
+
+static const char HANDSHAKE_KEY[] = "dGhlIHNhbXBsZSBub25jZQ==";
+static const char HANDSHAKE_ACCEPT[] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+static const uint8_t FIXED_MASKING_KEY[4] = {0x37, 0xfa, 0x21, 0x3d}; /* RFC 6455 section 5.7 */
+
+struct options {
+    struct sockaddr_in address;
+    const char *path;
+    const char *counter_path; /* NULL: none */
+    uint32_t connection_count;
+    uint32_t depth;
+    uint32_t payload_size;
+    double seconds; /* 0: until a signal ends the process */
+    bool text;
+    bool verify;
+    bool raw;  /* no handshake; the server echoes the frames as they are */
+    bool idle; /* connect, then do nothing */
+};
+
+/* Shared with bench/run through a mapped file; bench/run knows this layout. Written by the
+ * generator only, relaxed: each figure stands for itself. */
+struct counter {
+    _Atomic uint64_t connected;   /* connections that have finished the handshake */
+    _Atomic uint64_t reply_size;  /* bytes of one message as it comes back, with its header */
+    _Atomic uint64_t reply_bytes; /* received since the start */
+};
+
+struct conn {
+    int fd;
+    bool wants_write;
+    uint32_t piece_count; /* small pieces left in this batch; 0: send as much as goes */
+    size_t sent;
+    size_t received;
+    uint8_t *memory; /* owned: with --verify frames and replies of this connection, or NULL */
+    const uint8_t *replies; /* with --verify: what must come back; otherwise NULL */
+    const uint8_t *frames;  /* into memory, or borrowed from the generator */
+};
+
+struct generator {
+    const struct options *options;
+    struct counter *counter;
+    struct conn *conns;  /* owned */
+    uint8_t *recv_bytes; /* owned, RECV_SIZE */
+    uint8_t *frames;     /* owned: the batch of everyone, unless --verify */
+    size_t frame_size;
+    size_t reply_size;
+    size_t batch_size;
+    size_t replies_size;
+    uint64_t reply_bytes; /* these three: since the start */
+    uint64_t send_calls;
+    uint64_t recv_calls;
+    uint64_t random_state;
+    int epoll_fd;
+};
+
+static void options_parse(struct options *options, int argc, char **argv);
+static struct counter *counter_map(const char *path);
+static void generator_prepare(struct generator *generator);
+static void conn_open(struct generator *generator, struct conn *conn);
+static void conn_batch_start(struct generator *generator, struct conn *conn);
+static void generator_run(struct generator *generator);
+static void generator_report(const struct generator *generator, uint64_t elapsed_ns);
+static void generator_release(struct generator *generator);
+__attribute__((format(printf, 1, 2))) static _Noreturn void die(const char *format, ...);
+
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) {
+        die("clock_gettime: %m");
+    }
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    options_parse(&options, argc, argv);
+
+    struct generator generator = {.options = &options, .random_state = 0x9e3779b97f4a7c15u};
+    generator.counter = counter_map(options.counter_path);
+    generator_prepare(&generator);
+    for (uint32_t i = 0; i < options.connection_count; i++) {
+        conn_open(&generator, &generator.conns[i]);
+        atomic_store_explicit(&generator.counter->connected, i + 1, memory_order_relaxed);
+    }
+    if (options.idle) {
+        pause();
+    } else {
+        uint64_t start_ns = clock_ns();
+        generator_run(&generator);
+        generator_report(&generator, clock_ns() - start_ns);
+    }
+    generator_release(&generator);
+    return 0;
+}
+
+/* --- options ------------------------------------------------------------------------------- */
+
+static _Noreturn void usage(void)
+{
+    (void)fputs("usage: bench-wsgen --connect ADDRESS:PORT [options]\n"
+                "  --connections N  default 64\n"
+                "  --depth N        messages in flight on a connection, sent at once; default 1\n"
+                "  --size N         payload bytes of a message; default 20\n"
+                "  --text           text instead of binary messages\n"
+                "  --path PATH      request target of the handshake; default /\n"
+                "  --seconds S      run so long and print the rate; default 0: until killed\n"
+                "  --verify         compare every byte that comes back\n"
+                "  --raw            the server is a plain TCP echo\n"
+                "  --idle           upgrade the connections, then only hold them\n"
+                "  --counter FILE   keep counts in this file, which exists, for bench/run\n",
+                stderr);
+    exit(2);
+}
+
+static uint32_t number_parse(const char *text, uint32_t min, uint32_t max)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < min || value > max) {
+        die("%s: not a number from %u to %u", text, min, max);
+    }
+    return (uint32_t)value;
+}
+
+static void address_parse(struct sockaddr_in *address, const char *text)
+{
+    char host[INET_ADDRSTRLEN];
+    const char *colon = strrchr(text, ':');
+    size_t host_size = colon == NULL ? sizeof(host) : (size_t)(colon - text);
+    if (host_size >= sizeof(host)) {
+        die("%s: not ADDRESS:PORT", text);
+    }
+    memcpy(host, text, host_size);
+    host[host_size] = '\0';
+    address->sin_family = AF_INET;
+    address->sin_port = htons((uint16_t)number_parse(colon + 1, 1, 65535));
+    if (inet_pton(AF_INET, host, &address->sin_addr) != 1) {
+        die("%s: not an IPv4 address", host);
+    }
+}
+
+static void option_take(struct options *options, int letter, const char *value)
+{
+    switch (letter) {
+    case 'a':
+        address_parse(&options->address, value);
+        break;
+    case 'c':
+        options->connection_count = number_parse(value, 1, CONNECTION_COUNT_MAX);
+        break;
+    case 'd':
+        options->depth = number_parse(value, 1, DEPTH_MAX);
+        break;
+    case 's':
+        options->payload_size = number_parse(value, 0, PAYLOAD_SIZE_MAX);
+        break;
+    case 'S':
+        options->seconds = strtod(value, NULL);
+        break;
+    case 'p':
+        options->path = value;
+        break;
+    case 'C':
+        options->counter_path = value;
+        break;
+    case 't':
+        options->text = true;
+        break;
+    case 'v':
+        options->verify = true;
+        break;
+    case 'r':
+        options->raw = true;
+        break;
+    case 'i':
+        options->idle = true;
+        break;
+    default:
+        usage();
+    }
+}
+
+static void options_parse(struct options *options, int argc, char **argv)
+{
+    static const struct option table[] = {
+        {"connect", required_argument, NULL, 'a'}, {"connections", required_argument, NULL, 'c'},
+        {"depth", required_argument, NULL, 'd'},   {"size", required_argument, NULL, 's'},
+        {"seconds", required_argument, NULL, 'S'}, {"path", required_argument, NULL, 'p'},
+        {"counter", required_argument, NULL, 'C'}, {"text", no_argument, NULL, 't'},
+        {"verify", no_argument, NULL, 'v'},        {"raw", no_argument, NULL, 'r'},
+        {"idle", no_argument, NULL, 'i'},          {NULL, 0, NULL, 0},
+    };
+    options->path = "/";
+    options->connection_count = 64;
+    options->depth = 1;
+    options->payload_size = 20;
+
+    for (int letter; (letter = getopt_long(argc, argv, "", table, NULL)) != -1;) {
+        option_take(options, letter, optarg);
+    }
+    if (optind != argc || options->address.sin_port == 0 || options->seconds < 0) {
+        usage();
+    }
+}
+
+/* Without a file the counts are private memory. */
+static struct counter *counter_map(const char *path)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    int fd = -1;
+    if (path != NULL) {
+        flags = MAP_SHARED;
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        if (fd < 0 || ftruncate(fd, COUNTER_PAGE_SIZE) != 0) {
+            die("%s: %m", path);
+        }
+    }
+    void *page = mmap(NULL, COUNTER_PAGE_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (page == MAP_FAILED) {
+        die("mmap: %m");
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return page;
+}
+
+/* --- frames -------------------------------------------------------------------------------- */
+
+/* xorshift64: the same run sends the same bytes. */
+static uint64_t random_next(uint64_t *state)
+{
+    uint64_t x = *state;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    *state = x;
+    return x;
+}
+
+/* Write one character of two to four bytes; returns its size. */
+static size_t utf8_write(uint8_t *bytes, uint64_t random)
+{
+    uint8_t tail[3] = {(uint8_t)(0x80 | (random >> 8 & 0x3f)),
+                       (uint8_t)(0x80 | (random >> 16 & 0x3f)),
+                       (uint8_t)(0x80 | (random >> 24 & 0x3f))};
+    switch (random % 3) {
+    case 0:
+        bytes[0] = (uint8_t)(0xc2 + random / 3 % 30); /* U+0080 to U+07FF */
+        memcpy(bytes + 1, tail, 1);
+        return 2;
+    case 1:
+        bytes[0] = (uint8_t)(0xe1 + random / 3 % 12); /* U+1000 to U+CFFF: no surrogates */
+        memcpy(bytes + 1, tail, 2);
+        return 3;
+    default:
+        bytes[0] = (uint8_t)(0xf1 + random / 3 % 3); /* U+40000 to U+FFFFF */
+        memcpy(bytes + 1, tail, 3);
+        return 4;
+    }
+}
+
+/* Text is ASCII in rate runs, as chat and JSON mostly are; a verifying run mixes in every size of
+ * character. */
+static void payload_fill(const struct options *options, uint64_t *random_state, uint8_t *payload)
+{
+    size_t size = options->payload_size;
+    for (size_t i = 0; i < size;) {
+        uint64_t random = random_next(random_state);
+        if (!options->text) {
+            size_t piece = size - i < sizeof(random) ? size - i : sizeof(random);
+            memcpy(payload + i, &random, piece);
+            i += piece;
+        } else if (options->verify && size - i >= 4 && random >> 62 == 0) {
+            i += utf8_write(payload + i, random & 0xffffffff);
+        } else {
+            payload[i++] = (uint8_t)('a' + (random >> 32) % 26);
+        }
+    }
+}
+
+/* Write the two to ten bytes of a header without masking key; returns their number. */
+static size_t header_write(uint8_t *bytes, uint8_t opcode, uint8_t masked, uint64_t size)
+{
+    bytes[0] = (uint8_t)(FRAME_FIN | opcode);
+    if (size <= 125) {
+        bytes[1] = (uint8_t)(masked | size);
+        return 2;
+    }
+    size_t length_size = size <= 0xffff ? 2 : 8;
+    bytes[1] = (uint8_t)(masked | (length_size == 2 ? 126 : 127));
+    for (size_t i = 0; i < length_size; i++) {
+        bytes[2 + i] = (uint8_t)(size >> (8 * (length_size - 1 - i)));
+    }
+    return 2 + length_size;
+}
+
+/* Write one masked frame and, if asked for, the reply that an echo server owes us. */
+static void frame_write(const struct options *options, uint64_t *random_state, uint8_t *frame,
+                        uint8_t *reply)
+{
+    uint8_t opcode = options->text ? FRAME_OPCODE_TEXT : FRAME_OPCODE_BINARY;
+    size_t size = options->payload_size;
+    size_t header_size = header_write(frame, opcode, FRAME_MASKED, size);
+    uint8_t *key = frame + header_size;
+    uint8_t *payload = key + 4;
+
+    memcpy(key, FIXED_MASKING_KEY, 4);
+    if (options->verify) {
+        uint64_t random = random_next(random_state);
+        memcpy(key, &random, 4);
+    }
+    payload_fill(options, random_state, payload);
+    if (reply != NULL && !options->raw) {
+        header_size = header_write(reply, opcode, 0, size);
+        memcpy(reply + header_size, payload, size);
+    }
+    for (size_t i = 0; i < size; i++) {
+        payload[i] ^= key[i & 3];
+    }
+    if (reply != NULL && options->raw) {
+        memcpy(reply, frame, (size_t)(payload - frame) + size);
+    }
+}
+
+static void *memory_take(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+    if (memory == NULL) {
+        die("out of memory");
+    }
+    return memory;
+}
+
+static void generator_prepare(struct generator *generator)
+{
+    const struct options *options = generator->options;
+    uint8_t header[10];
+    size_t header_size = header_write(header, 0, 0, options->payload_size);
+    generator->frame_size = header_size + 4 + options->payload_size;
+    generator->reply_size =
+        options->raw ? generator->frame_size : header_size + options->payload_size;
+    if (generator->frame_size * options->depth > BATCH_SIZE_MAX) {
+        die("depth times size is more than %u bytes", BATCH_SIZE_MAX);
+    }
+    generator->batch_size = generator->frame_size * options->depth;
+    generator->replies_size = generator->reply_size * options->depth;
+    atomic_store_explicit(&generator->counter->reply_size, generator->reply_size,
+                          memory_order_relaxed);
+
+    generator->conns = memory_take(options->connection_count, sizeof(struct conn));
+    generator->recv_bytes = memory_take(1, RECV_SIZE);
+    generator->frames = memory_take(1, generator->batch_size);
+    for (uint32_t i = 0; i < options->depth; i++) {
+        frame_write(options, &generator->random_state,
+                    generator->frames + i * generator->frame_size, NULL);
+    }
+    generator->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (generator->epoll_fd < 0) {
+        die("epoll_create1: %m");
+    }
+}
+
+/* --- connections --------------------------------------------------------------------------- */
+
+static void handshake_send(const struct options *options, int fd)
+{
+    char request[HANDSHAKE_SIZE];
+    int size = snprintf(request, sizeof(request),
+                        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\n"
+                        "Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
+                        "Sec-WebSocket-Version: 13\r\n\r\n",
+                        options->path, ntohs(options->address.sin_port), HANDSHAKE_KEY);
+    if (size < 0 || (size_t)size >= sizeof(request)) {
+        die("--path is too long");
+    }
+    if (send(fd, request, (size_t)size, MSG_NOSIGNAL) != size) {
+        die("handshake: send: %m");
+    }
+}
+
+/* The server sends nothing of its own after the handshake, so reading past its end cannot happen.
+ */
+static void handshake_receive(int fd)
+{
+    char response[HANDSHAKE_SIZE];
+    size_t size = 0;
+    do {
+        ssize_t received = recv(fd, response + size, sizeof(response) - 1 - size, 0);
+        if (received < 0 && errno == EINTR) {
+            continue;
+        }
+        if (received <= 0) {
+            die(received == 0 ? "handshake: closed by the server" : "handshake: %m");
+        }
+        size += (size_t)received;
+        response[size] = '\0';
+    } while (size < sizeof(response) - 1 && strstr(response, "\r\n\r\n") == NULL);
+
+    if (strncmp(response, "HTTP/1.1 101 ", 13) != 0 || strstr(response, HANDSHAKE_ACCEPT) == NULL ||
+        memcmp(response + size - 4, "\r\n\r\n", 4) != 0) {
+        die("handshake: refused or wrong: %s", response);
+    }
+}
+
+/* Connect and upgrade, waiting for each step. */
+static void conn_open(struct generator *generator, struct conn *conn)
+{
+    const struct options *options = generator->options;
+    conn->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (conn->fd < 0) {
+        die("socket: %m");
+    }
+    if (connect(conn->fd, (const struct sockaddr *)&options->address, sizeof(options->address)) !=
+        0) {
+        die("connect: %m");
+    }
+    int one = 1;
+    if (setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0) {
+        die("TCP_NODELAY: %m");
+    }
+    if (!options->raw) {
+        handshake_send(options, conn->fd);
+        handshake_receive(conn->fd);
+    }
+    conn->frames = generator->frames;
+    if (options->verify) {
+        conn->memory = memory_take(1, generator->batch_size + generator->replies_size);
+        conn->frames = conn->memory;
+        conn->replies = conn->memory + generator->batch_size;
+    }
+    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = conn}};
+    if (epoll_ctl(generator->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) != 0) {
+        die("epoll_ctl: %m");
+    }
+}
+
+static void conn_write_events(struct generator *generator, struct conn *conn, bool wants_write)
+{
+    if (conn->wants_write == wants_write) {
+        return;
+    }
+    struct epoll_event event = {.events = wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN,
+                                .data = {.ptr = conn}};
+    if (epoll_ctl(generator->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event) != 0) {
+        die("epoll_ctl: %m");
+    }
+    conn->wants_write = wants_write;
+}
+
+/* Send on until the batch is out, the socket is full, or one small piece has gone. */
+static void conn_send(struct generator *generator, struct conn *conn)
+{
+    size_t size = generator->batch_size - conn->sent;
+    if (conn->piece_count > 0) {
+        size_t piece_size = 1 + random_next(&generator->random_state) % PIECE_SIZE_MAX;
+        size = piece_size < size ? piece_size : size;
+        conn->piece_count--;
+    }
+    ssize_t sent = send(conn->fd, conn->frames + conn->sent, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    generator->send_calls++;
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        die("send: %m");
+    }
+    conn->sent += sent > 0 ? (size_t)sent : 0;
+    conn_write_events(generator, conn, conn->sent < generator->batch_size);
+}
+
+static void conn_batch_start(struct generator *generator, struct conn *conn)
+{
+    const struct options *options = generator->options;
+    conn->sent = 0;
+    conn->received = 0;
+    if (options->verify) {
+        uint8_t *frame = conn->memory;
+        uint8_t *reply = conn->memory + generator->batch_size;
+        for (size_t i = 0; i < options->depth; i++) {
+            frame_write(options, &generator->random_state, frame, reply);
+            frame += generator->frame_size;
+            reply += generator->reply_size;
+        }
+        bool in_pieces = (random_next(&generator->random_state) >> 62) == 0;
+        conn->piece_count = in_pieces ? PIECE_COUNT_MAX : 0;
+    }
+    conn_send(generator, conn);
+}
+
+static void conn_verify(const struct conn *conn, const uint8_t *bytes, size_t size)
+{
+    const uint8_t *expected = conn->replies + conn->received;
+    if (memcmp(bytes, expected, size) == 0) {
+        return;
+    }
+    size_t at = 0;
+    while (bytes[at] == expected[at]) {
+        at++;
+    }
+    die("wrong echo on descriptor %d: byte %zu of the batch is 0x%02x, expected 0x%02x", conn->fd,
+        conn->received + at, bytes[at], expected[at]);
+}
+
+static void conn_receive(struct generator *generator, struct conn *conn)
+{
+    ssize_t size = recv(conn->fd, generator->recv_bytes, RECV_SIZE, MSG_DONTWAIT);
+    generator->recv_calls++;
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (size <= 0) {
+        die(size == 0 ? "receive: closed by the server" : "receive: %m");
+    }
+    if ((size_t)size > generator->replies_size - conn->received) {
+        die("the server sent more than it owes");
+    }
+    if (conn->replies != NULL) {
+        conn_verify(conn, generator->recv_bytes, (size_t)size);
+    }
+    conn->received += (size_t)size;
+    generator->reply_bytes += (uint64_t)size;
+    if (conn->received == generator->replies_size) {
+        if (conn->sent != generator->batch_size) {
+            die("the server answered before it was asked");
+        }
+        conn_batch_start(generator, conn);
+    }
+}
+
+/* --- the loop ------------------------------------------------------------------------------ */
+
+static void generator_run(struct generator *generator)
+{
+    const struct options *options = generator->options;
+    for (uint32_t i = 0; i < options->connection_count; i++) {
+        conn_batch_start(generator, &generator->conns[i]);
+    }
+    uint64_t end_ns = UINT64_MAX;
+    if (options->seconds > 0) {
+        end_ns = clock_ns() + (uint64_t)(options->seconds * 1e9);
+    }
+    while (end_ns == UINT64_MAX || clock_ns() < end_ns) {
+        struct epoll_event events[EVENT_COUNT];
+        int count = epoll_wait(generator->epoll_fd, events, EVENT_COUNT, 100);
+        if (count < 0 && errno != EINTR) { /* EINTR: also after SIGSTOP and SIGCONT, signal(7) */
+            die("epoll_wait: %m");
+        }
+        for (int i = 0; i < count; i++) {
+            struct conn *conn = events[i].data.ptr;
+            if ((events[i].events & EPOLLOUT) != 0) {
+                conn_send(generator, conn);
+            }
+            if ((events[i].events & ~(uint32_t)EPOLLOUT) != 0) {
+                conn_receive(generator, conn);
+            }
+        }
+        atomic_store_explicit(&generator->counter->reply_bytes, generator->reply_bytes,
+                              memory_order_relaxed);
+    }
+}
+
+static void generator_report(const struct generator *generator, uint64_t elapsed_ns)
+{
+    double messages = (double)generator->reply_bytes / (double)generator->reply_size;
+    (void)printf("%.0f messages in %.2f s: %.0f per second; %.1f per send, %.1f per receive%s\n",
+                 messages, (double)elapsed_ns / 1e9, messages * 1e9 / (double)elapsed_ns,
+                 messages / (double)generator->send_calls, messages / (double)generator->recv_calls,
+                 generator->options->verify ? "; every byte verified" : "");
+}
+
+static void generator_release(struct generator *generator)
+{
+    for (uint32_t i = 0; i < generator->options->connection_count; i++) {
+        (void)close(generator->conns[i].fd);
+        free(generator->conns[i].memory);
+    }
+    free(generator->conns);
+    free(generator->recv_bytes);
+    free(generator->frames);
+    (void)close(generator->epoll_fd);
+}
+
+static _Noreturn void die(const char *format, ...)
+{
+    int err = errno; /* for %m */
+    va_list arguments;
+    va_start(arguments, format);
+    (void)fputs("bench-wsgen: ", stderr);
+    errno = err;
+    (void)vfprintf(stderr, format, arguments);
+    (void)fputs("\n", stderr);
+    va_end(arguments);
+    exit(1);
+}

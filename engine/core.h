@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* A core: one ring and everything it owns. core_turn() is the loop's body; the thread around it is a
+ * thin loop, and the simulator calls it for any number of cores in one thread. */
+#ifndef ENGINE_CORE_H
+#define ENGINE_CORE_H
+
+#include "base/base.h"
+#include "engine/mailbox.h"
+#include "engine/memory.h"
+#include "engine/ring.h"
+#include "engine/stats.h"
+#include "engine/timer.h"
+#include "engine/transport.h"
+#include "gyr/gyr.h"
+#include "proto/http_response.h"
+
+#include <stdalign.h>
+
+#define CORE_COMPLETIONS_MAX 256 /* handled per turn, before anything else gets its chance */
+#define CORE_STAGING_SIZE 65536  /* output of one batch that is not framed in place */
+#define CORE_INDEX_NONE UINT32_MAX
+
+/* What a struct gyr_timer holds. */
+struct user_timer {
+    struct timer timer;
+    void (*fn)(struct gyr_core *core, void *arg);
+    void *arg;
+};
+static_assert(sizeof(struct user_timer) <= sizeof(struct gyr_timer), "fits the public storage");
+
+enum core_op { /* in user_data beside generation and slot */
+    CORE_OP_ACCEPT = 1,
+    CORE_OP_RECV,
+    CORE_OP_POLL,
+    CORE_OP_SEND,
+};
+
+enum core_state {
+    CORE_RUNNING,
+    CORE_DRAINING, /* no new connections; those that are there end */
+    CORE_ENDED,
+};
+
+struct core_listener {
+    int fd;
+    bool armed;     /* an accept is in flight */
+    bool cancelled; /* it was asked to end */
+};
+
+/* Where the output of the batch being handled lies: framed in place in its input, or in staging. */
+struct core_output {
+    struct transport *transport; /* whose batch is handled now, or NULL */
+    uint8_t *start;
+    uint8_t *end;
+    uint8_t *region_end; /* of the input being handled: replies within it may be framed in place */
+    bool staged;         /* start and end lie in staging */
+    struct entry *reserved; /* what transport_reserve gave, if not staging */
+};
+
+/* The message that on_message is looking at. */
+struct core_message {
+    struct gyr_conn *exchange; /* NULL: none, or given up by gyr_reply */
+    uint8_t *bytes;
+    size_t size;
+    struct entry *entry; /* owned if it was assembled; NULL: it lies in the input */
+};
+
+struct core_config {
+    const struct gyr_config *config;
+    const struct gyr_service *service;
+    const struct ring_ops *ring_ops;
+    void *ring_context;
+    struct gyr_server *server; /* borrowed; NULL in tests */
+    struct core *const *peers; /* all cores of the server, by index; filled before the first turn */
+    unsigned peer_count;
+    unsigned index;
+};
+
+/* The public name of a core is the same object. */
+struct core {
+    /* Owner core only. */
+    struct ring *ring; /* owned */
+    const struct gyr_config *config;
+    const struct gyr_service *service;
+    struct heap *heap; /* owned */
+    const struct ws_mask_ops *mask_ops;
+    uint64_t now_ms;
+    struct core_output out;
+    struct core_message message;
+    uint8_t *staging; /* owned; CORE_STAGING_SIZE */
+    uint8_t *scratch; /* owned; config->recv_buffer_size and MESSAGE_PADDING */
+    struct transport *transports; /* owned; config->connections_max slots */
+    uint8_t *exchanges;           /* owned; the same number, exchange_stride bytes each */
+    size_t exchange_stride;
+    uint32_t transport_free;      /* first free slot that was used before */
+    uint32_t transport_used;      /* slots that were ever used */
+    uint32_t exchange_free;
+    uint32_t exchange_used;
+    uint32_t dirty_head;
+    uint32_t dirty_tail;
+    uint32_t open_count;
+    uint64_t heap_accounted; /* sum of heap_size over all transports (A1) */
+    struct http_request request; /* the head being parsed */
+    uint64_t date_next_ms;
+    uint8_t date[HTTP_DATE_SIZE];
+    uint8_t state; /* enum core_state */
+    uint64_t spin_end_ns;
+    struct timer_wheel wheel;
+    struct core_listener *listeners; /* owned */
+    unsigned listener_count;
+    struct timer accept_timer;  /* accepting failed: try again */
+    struct timer drain_timer;
+    uint64_t drain_start_ms;
+    uint32_t drain_next; /* slot that the spread of Close 1001 has reached */
+    uint32_t drain_total;
+    uint64_t trouble_ms;    /* when on_trouble was called last */
+    uint64_t trouble_count; /* since then */
+    void *data; /* owned; service->core_data_size */
+    bool data_ready; /* on_core_start has succeeded: on_core_stop is owed */
+    struct gyr_server *server;
+    struct core *const *peers;
+    unsigned peer_count;
+    unsigned index;
+    uint32_t offload_count; /* calls of gyr_offload that have not come back; the core waits for them */
+    unsigned completion_count; /* from the last wait */
+    struct completion completions[CORE_COMPLETIONS_MAX];
+
+    /* Written by any thread. */
+    alignas(CACHE_LINE) struct mailbox mailbox;
+    alignas(CACHE_LINE) _Atomic uint32_t load; /* connections here or on their way */
+    _Atomic bool stop_requested;
+
+    /* Written by the owner core, read by any thread. */
+    alignas(CACHE_LINE) struct stats stats;
+};
+
+/* Make a core for the calling thread. Errors as gyr_server_start. */
+MUST_CHECK int core_create(const struct core_config *config, struct core **core,
+                           struct gyr_error *error);
+
+/* Accept from this descriptor; the core takes it. */
+MUST_CHECK int core_listen(struct core *core, int fd);
+
+/* One turn: wait, dispatch, mail, timers, flush. False once the core has ended. */
+bool core_turn(struct core *core);
+
+/* Release what a core owns, on its thread; it has ended, or has never taken a turn. Its memory stays until
+ * core_free, so that other threads find its mailbox closed. */
+void core_destroy(struct core *core);
+void core_free(struct core *core);
+
+/* Any thread. */
+void core_stop(struct core *core);
+
+/* Something is wrong that the server lives with: tell the service, once a second at most. */
+void core_trouble(struct core *core, int err);
+
+/* Give an accepted descriptor to another core. */
+void core_hand_over(struct core *from, struct core *to, int fd);
+
+static inline uint64_t core_user_data(unsigned op, uint32_t generation, uint32_t index)
+{
+    return (uint64_t)op << 56 | (uint64_t)(generation & 0xffffff) << 32 | index;
+}
+
+static inline uint32_t core_now32(const struct core *core)
+{
+    return (uint32_t)core->now_ms;
+}
+
+#endif

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a server: it owns the listeners and the cores, gives each core its thread or is given one,
+ * and ends them together. All cores are made before the first of them takes a turn, so that they can
+ * find each other without a lock. */
+#include "engine/config.h"
+#include "engine/core.h"
+#include "engine/error.h"
+#include "engine/listener.h"
+#include "engine/offload.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SERVER_CORES_MAX 1024
+#define SERVER_LISTENERS_MAX 64
+
+/* One address: a socket per core where the kernel can spread connections, otherwise one. */
+struct server_listener {
+    struct listener_address address; /* text is "" if the descriptor was adopted */
+    unsigned fd_count;
+    bool adopted;
+    int *fds; /* owned; -1 once a core has taken it */
+};
+
+struct gyr_server {
+    struct gyr_config config;
+    struct gyr_service service;
+    const struct ring_ops *ring_ops;
+    unsigned core_count;
+    unsigned *cpus;         /* owned; core_count */
+    struct core **cores;    /* owned; written before `ready` reaches core_count */
+    pthread_t *threads;     /* owned; core_count, if started_threads */
+    bool started_threads;
+    unsigned listener_count;
+    struct server_listener listeners[SERVER_LISTENERS_MAX];
+    struct offload *offload; /* owned */
+
+    pthread_mutex_t lock; /* start and end only */
+    pthread_cond_t change;
+    unsigned ready;  /* cores that are made, or have failed */
+    unsigned ended;  /* cores that have ended */
+    unsigned running; /* threads inside server_core_run */
+    int err;         /* of the first core that failed */
+    struct gyr_error error;
+    _Atomic bool stop_requested;
+};
+
+struct core_thread {
+    struct gyr_server *server;
+    unsigned index;
+};
+
+static int server_allocate(struct gyr_server *server, struct gyr_error *error);
+static int listener_add(struct gyr_server *server, const struct listener_address *address,
+                        struct gyr_error *error);
+static void *core_main(void *arg);
+static int server_core_run(struct gyr_server *server, unsigned index);
+static int core_make(struct gyr_server *server, unsigned index, struct core **core,
+                     struct gyr_error *error);
+static int core_take_listeners(struct gyr_server *server, struct core *core, unsigned index);
+static int server_all_ready(struct gyr_server *server, struct core *core, unsigned index, int err,
+                            const struct gyr_error *error);
+
+int gyr_server_create(const struct gyr_config *config, const struct gyr_service *service,
+                      struct gyr_server **server_out, struct gyr_error *error)
+{
+    int err = config_check(config, error);
+    if (err < 0) {
+        return err;
+    }
+    if (service->size == 0 || service->conn_data_size > 65536) {
+        return ERROR_SET(error, GYR_ERR_ARGUMENT,
+                         "gyr_service: size = %zu, conn_data_size = %zu; set size to "
+                         "sizeof(struct gyr_service), conn_data_size to at most 65536",
+                         service->size, service->conn_data_size);
+    }
+    struct gyr_server *server = memory_alloc(sizeof(*server));
+    if (server == NULL) {
+        return ERROR_SET(error, GYR_ERR_MEMORY, "server: no memory");
+    }
+    config_complete(&server->config, config);
+    memcpy(&server->service, service, MIN(service->size, sizeof(server->service)));
+    server->ring_ops = &ring_uring_ops;
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_cond_init(&server->change, NULL);
+    err = server_allocate(server, error);
+    if (err < 0) {
+        gyr_server_destroy(server);
+        return err;
+    }
+    *server_out = server;
+    return 0;
+}
+
+static int server_allocate(struct gyr_server *server, struct gyr_error *error)
+{
+    unsigned cpus[SERVER_CORES_MAX];
+    int err = config_cores(&server->config, cpus, SERVER_CORES_MAX, &server->core_count, error);
+    if (err < 0) {
+        return err;
+    }
+    unsigned count = server->core_count;
+    server->cpus = memory_alloc(count * sizeof(*server->cpus));
+    server->cores = memory_alloc(count * sizeof(struct core *));
+    server->threads = memory_alloc(count * sizeof(*server->threads));
+    server->offload =
+        offload_create(server->config.offload_threads, server->config.offload_count_max);
+    if (server->cpus == NULL || server->cores == NULL || server->threads == NULL ||
+        server->offload == NULL) {
+        return ERROR_SET(error, GYR_ERR_MEMORY, "server: no memory for %u cores", count);
+    }
+    memcpy(server->cpus, cpus, count * sizeof(*cpus));
+    return 0;
+}
+
+int gyr_server_listen(struct gyr_server *server, const char *text, struct gyr_error *error)
+{
+    struct listener_address address;
+    int err = listener_parse(text, &address, error);
+    return err < 0 ? err : listener_add(server, &address, error);
+}
+
+static int listener_add(struct gyr_server *server, const struct listener_address *address,
+                        struct gyr_error *error)
+{
+    if (server->listener_count == SERVER_LISTENERS_MAX) {
+        return ERROR_SET(error, GYR_ERR_LIMIT, "%s: more than %d listeners", address->text,
+                         SERVER_LISTENERS_MAX);
+    }
+    bool spread = address->name.any.sa_family != AF_UNIX && server->core_count > 1;
+    unsigned count = spread ? server->core_count : 1;
+    struct server_listener *listener = &server->listeners[server->listener_count];
+    *listener = (struct server_listener){.address = *address};
+    listener->fds = memory_alloc(count * sizeof(int));
+    if (listener->fds == NULL) {
+        return ERROR_SET(error, GYR_ERR_MEMORY, "%s: no memory", address->text);
+    }
+    unsigned backlog = server->config.listen_backlog;
+    for (unsigned i = 0; i < count; i++) {
+        int err = i == 0 ? listener_open(address, spread, backlog, &listener->fds[0], error)
+                         : listener_join(listener->fds[0], backlog, &listener->fds[i], error);
+        if (err < 0) {
+            while (i-- > 0) {
+                listener_close(listener->fds[i]);
+            }
+            memory_free(listener->fds);
+            return err;
+        }
+        listener->fd_count++;
+    }
+    listener_local(listener->fds[0], listener->address.text, sizeof(listener->address.text));
+    server->listener_count++;
+    return 0;
+}
+
+int gyr_server_adopt(struct gyr_server *server, int fd, struct gyr_error *error)
+{
+    if (server->listener_count == SERVER_LISTENERS_MAX) {
+        return ERROR_SET(error, GYR_ERR_LIMIT, "descriptor %d: more than %d listeners", fd,
+                         SERVER_LISTENERS_MAX);
+    }
+    int err = listener_adopt(fd, error);
+    if (err < 0) {
+        return err;
+    }
+    struct server_listener *listener = &server->listeners[server->listener_count];
+    *listener = (struct server_listener){.adopted = true, .fd_count = 1};
+    listener->fds = memory_alloc(sizeof(int));
+    if (listener->fds == NULL) {
+        return ERROR_SET(error, GYR_ERR_MEMORY, "descriptor %d: no memory", fd);
+    }
+    listener->fds[0] = fd;
+    listener_local(fd, listener->address.text, sizeof(listener->address.text));
+    server->listener_count++;
+    return 0;
+}
+
+bool gyr_server_address(const struct gyr_server *server, unsigned index, char *text, size_t size)
+{
+    if (index >= server->listener_count) {
+        return false;
+    }
+    snprintf(text, size, "%s", server->listeners[index].address.text);
+    return true;
+}
+
+int gyr_server_start(struct gyr_server *server, struct gyr_error *error)
+{
+    server->started_threads = true;
+    /* The cores take no signal: they are the host's. */
+    sigset_t all;
+    sigset_t old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    unsigned started = 0;
+    for (; started < server->core_count; started++) {
+        struct core_thread *thread = memory_alloc(sizeof(*thread));
+        int err = thread == NULL ? ENOMEM : 0;
+        if (err == 0) {
+            *thread = (struct core_thread){.server = server, .index = started};
+            err = pthread_create(&server->threads[started], NULL, core_main, thread);
+        }
+        if (err != 0) {
+            memory_free(thread);
+            struct gyr_error failed;
+            error_write(&failed, "core %u: no thread: %s", started, gyr_strerror(-err));
+            pthread_mutex_lock(&server->lock);
+            server->err = -err;
+            server->error = failed;
+            server->ready += server->core_count - started;
+            pthread_cond_broadcast(&server->change);
+            pthread_mutex_unlock(&server->lock);
+            break;
+        }
+        char name[32];
+        snprintf(name, sizeof(name), "gyr-core-%u", started);
+        pthread_setname_np(server->threads[started], name);
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_mutex_lock(&server->lock);
+    while (server->ready < server->core_count) {
+        pthread_cond_wait(&server->change, &server->lock);
+    }
+    int err = server->err;
+    pthread_mutex_unlock(&server->lock);
+    if (err < 0) {
+        for (unsigned i = 0; i < started; i++) {
+            pthread_join(server->threads[i], NULL);
+        }
+        server->started_threads = false;
+        error_write(error, "%s", server->error.text);
+    }
+    return err;
+}
+
+static void *core_main(void *arg)
+{
+    struct core_thread thread = *(struct core_thread *)arg;
+    memory_free(arg);
+    /* The error stays in the server for whoever started it. */
+    (void)server_core_run(thread.server, thread.index);
+    return NULL;
+}
+
+int gyr_server_run_core(struct gyr_server *server, unsigned core_index, struct gyr_error *error)
+{
+    if (core_index >= server->core_count) {
+        return ERROR_SET(error, GYR_ERR_ARGUMENT, "core %u: the server has cores 0 to %u",
+                         core_index, server->core_count - 1);
+    }
+    int err = server_core_run(server, core_index);
+    if (err < 0) {
+        error_write(error, "%s", server->error.text);
+    }
+    return err;
+}
+
+static int server_core_run(struct gyr_server *server, unsigned index)
+{
+    struct gyr_error error = {""};
+    struct core *core = NULL;
+    int err = core_make(server, index, &core, &error);
+    err = server_all_ready(server, core, index, err, &error);
+    if (err == 0) {
+        while (core_turn(core)) {
+        }
+    }
+    if (core != NULL) {
+        if (server->service.on_core_stop != NULL && core->data_ready) {
+            server->service.on_core_stop((struct gyr_core *)core);
+        }
+        core_destroy(core);
+    }
+    pthread_mutex_lock(&server->lock);
+    server->ended++;
+    pthread_cond_broadcast(&server->change);
+    pthread_mutex_unlock(&server->lock);
+    return err;
+}
+
+/* Make a core on its own thread: its ring belongs to the thread that made it. */
+static int core_make(struct gyr_server *server, unsigned index, struct core **core_out,
+                     struct gyr_error *error)
+{
+    if (server->config.pin != 0) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(server->cpus[index], &set);
+        int err = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+        if (err != 0) {
+            return ERROR_SET(error, -err, "core %u: cannot be bound to CPU %u: %s", index,
+                             server->cpus[index], gyr_strerror(-err));
+        }
+    }
+    struct core_config config = {
+        .config = &server->config,
+        .service = &server->service,
+        .ring_ops = server->ring_ops,
+        .server = server,
+        .peers = server->cores,
+        .peer_count = server->core_count,
+        .index = index,
+    };
+    struct core *core;
+    int err = core_create(&config, &core, error);
+    if (err < 0) {
+        return err;
+    }
+    *core_out = core;
+    if (server->service.on_core_start != NULL) {
+        err = server->service.on_core_start((struct gyr_core *)core);
+        if (err < 0) {
+            return ERROR_SET(error, err, "core %u: on_core_start: %s", index, gyr_strerror(err));
+        }
+    }
+    core->data_ready = true;
+    return 0;
+}
+
+/* Wait until every core is made; then take our listeners. If any has failed, none runs. */
+static int server_all_ready(struct gyr_server *server, struct core *core, unsigned index, int err,
+                            const struct gyr_error *error)
+{
+    pthread_mutex_lock(&server->lock);
+    server->cores[index] = core;
+    if (err < 0 && server->err == 0) {
+        server->err = err;
+        server->error = *error;
+    }
+    server->ready++;
+    pthread_cond_broadcast(&server->change);
+    while (server->ready < server->core_count) {
+        pthread_cond_wait(&server->change, &server->lock);
+    }
+    err = server->err;
+    pthread_mutex_unlock(&server->lock);
+    if (err == 0) {
+        err = core_take_listeners(server, core, index);
+        ASSERT(err == 0 || err == GYR_ERR_MEMORY);
+    }
+    if (err == 0 && atomic_load_explicit(&server->stop_requested, memory_order_seq_cst)) {
+        core_stop(core);
+    }
+    return err;
+}
+
+static int core_take_listeners(struct gyr_server *server, struct core *core, unsigned index)
+{
+    for (unsigned i = 0; i < server->listener_count; i++) {
+        struct server_listener *listener = &server->listeners[i];
+        unsigned slot = listener->fd_count == 1 ? 0 : index;
+        /* A socket that cannot be spread goes to one core, which hands over what it accepts. */
+        if (listener->fd_count == 1 && i % server->core_count != index) {
+            continue;
+        }
+        int err = core_listen(core, listener->fds[slot]);
+        if (err < 0) {
+            return err;
+        }
+        listener->fds[slot] = -1;
+    }
+    return 0;
+}
+
+unsigned gyr_server_core_count(const struct gyr_server *server)
+{
+    return server->core_count;
+}
+
+void *gyr_server_user(const struct gyr_server *server)
+{
+    return server->service.user;
+}
+
+void gyr_server_stats(const struct gyr_server *server, unsigned core_index,
+                      struct gyr_stats *stats, size_t size)
+{
+    struct gyr_stats sum = {0};
+    for (unsigned i = 0; i < server->core_count; i++) {
+        if (server->cores[i] != NULL && (core_index == UINT_MAX || core_index == i)) {
+            stats_sum(&sum, &server->cores[i]->stats);
+        }
+    }
+    memset(stats, 0, size);
+    memcpy(stats, &sum, MIN(size, sizeof(sum)));
+}
+
+void gyr_server_stop(struct gyr_server *server)
+{
+    atomic_store_explicit(&server->stop_requested, true, memory_order_seq_cst);
+    pthread_mutex_lock(&server->lock);
+    for (unsigned i = 0; i < server->core_count && server->ready == server->core_count; i++) {
+        if (server->cores[i] != NULL) {
+            core_stop(server->cores[i]);
+        }
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+void gyr_server_wait(struct gyr_server *server)
+{
+    if (server->started_threads) {
+        for (unsigned i = 0; i < server->core_count; i++) {
+            pthread_join(server->threads[i], NULL);
+        }
+        server->started_threads = false;
+        return;
+    }
+    pthread_mutex_lock(&server->lock);
+    while (server->ready != 0 && server->ended < server->core_count) {
+        pthread_cond_wait(&server->change, &server->lock);
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+void gyr_server_destroy(struct gyr_server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    ASSERT(!server->started_threads);
+    offload_destroy(server->offload);
+    for (unsigned i = 0; i < server->listener_count; i++) {
+        struct server_listener *listener = &server->listeners[i];
+        for (unsigned k = 0; k < listener->fd_count; k++) {
+            if (listener->fds[k] >= 0) {
+                close(listener->fds[k]);
+            }
+        }
+        if (!listener->adopted) {
+            listener_remove(&listener->address);
+        }
+        memory_free(listener->fds);
+    }
+    for (unsigned i = 0; i < server->core_count && server->cores != NULL; i++) {
+        if (server->cores[i] != NULL) {
+            core_free(server->cores[i]);
+        }
+    }
+    memory_free(server->cpus);
+    memory_free(server->cores);
+    memory_free(server->threads);
+    pthread_cond_destroy(&server->change);
+    pthread_mutex_destroy(&server->lock);
+    memory_free(server);
+}
+
+/* ---- calls of other threads ---- */
+
+static void mail_post(struct core *core, struct mail *mail)
+{
+    mail->fn.post((struct gyr_core *)core, mail->arg);
+}
+
+static void mail_complete(struct core *core, struct mail *mail)
+{
+    struct gyr_conn *conn = gyr_core_find((struct gyr_core *)core, (struct gyr_handle){mail->handle});
+    int result = mail->fn.complete(conn, mail->arg);
+    if (conn != NULL) {
+        /* Whoever has ended the wait meanwhile was first. */
+        (void)gyr_finish(conn, result);
+    }
+}
+
+static void mail_mail(struct core *core, struct mail *mail)
+{
+    if (core->service->on_mail != NULL) {
+        core->service->on_mail(
+            gyr_core_find((struct gyr_core *)core, (struct gyr_handle){mail->handle}), mail->arg);
+    }
+}
+
+static int server_put(struct gyr_server *server, uint64_t core_index, const struct mail *mail)
+{
+    if (core_index >= server->core_count || server->cores[core_index] == NULL) {
+        return GYR_ERR_ARGUMENT;
+    }
+    return mailbox_put(&server->cores[core_index]->mailbox, mail, NULL);
+}
+
+int gyr_post(struct gyr_server *server, unsigned core_index,
+             void (*fn)(struct gyr_core *core, void *arg), void *arg)
+{
+    struct mail mail = {.run = mail_post, .fn.post = fn, .arg = arg};
+    return server_put(server, core_index, &mail);
+}
+
+int gyr_complete(struct gyr_server *server, struct gyr_handle handle,
+                 int (*fn)(struct gyr_conn *conn, void *arg), void *arg)
+{
+    struct mail mail = {
+        .run = mail_complete, .fn.complete = fn, .arg = arg, .handle = handle.id};
+    return server_put(server, handle.id >> 48, &mail);
+}
+
+int gyr_mail(struct gyr_server *server, struct gyr_handle handle, void *letter)
+{
+    struct mail mail = {.run = mail_mail, .arg = letter, .handle = handle.id};
+    return server_put(server, handle.id >> 48, &mail);
+}
+
+int gyr_offload(struct gyr_core *core_public, void (*work)(void *arg),
+                void (*done)(struct gyr_core *core, void *arg), void *arg)
+{
+    struct core *core = (struct core *)core_public;
+    return offload_submit(core->server->offload, core, work, done, arg);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* A session gives the bytes of a transport their meaning: it drives proto/, makes upcalls, writes
+ * output, and has never heard of rings. A transport begins as HTTP/1.1 and may become a WebSocket. */
+#ifndef ENGINE_SESSION_H
+#define ENGINE_SESSION_H
+
+#include "base/base.h"
+#include "engine/exchange.h"
+
+enum session_kind {
+    SESSION_HTTP,
+    SESSION_WS,
+};
+
+/* Handle input as far as it goes and as the exchange does not wait. `bytes` may be written to: unmasked
+ * and framed in place; MESSAGE_PADDING bytes behind it are readable. Returns how many bytes were
+ * handled; the rest must come again, with more or later. */
+size_t session_input(struct transport *transport, uint8_t *bytes, size_t size);
+
+/* Bytes that a session may leave unhandled for want of more, at most. */
+size_t session_unit_max(const struct transport *transport);
+
+/* Work that waits for no input: an answer that has come, an upgrade that was accepted, a Close. */
+void session_work(struct transport *transport);
+
+/* Where the bytes that come next belong as they are, if that is more than `size_min` of them: the rest
+ * of a large message. Returns false if they must be looked at. */
+bool session_direct(struct transport *transport, size_t size_min, uint8_t **target, size_t *size);
+/* `size` bytes have been received there. */
+void session_direct_done(struct transport *transport, size_t size);
+
+/* The peer has ended its stream. */
+void session_end_of_stream(struct transport *transport);
+
+/* The transport is being cut: end the exchange (D1) and free what the session owns. */
+void session_cut(struct transport *transport);
+
+/* The time limit that comes first: when (core's clock, modulo 2^32) and what for. */
+struct session_limit {
+    uint32_t due_ms;
+    bool set;
+};
+struct session_limit session_limit(const struct transport *transport);
+/* Act on whatever has passed its limit. */
+void session_on_limit(struct transport *transport);
+
+/* The server stops: end politely, now or after the current request. */
+void session_drain(struct transport *transport);
+
+/* ---- session_http.c ---- */
+size_t session_http_input(struct transport *transport, uint8_t *bytes, size_t size);
+void session_http_work(struct transport *transport);
+void session_http_cut(struct transport *transport);
+void session_http_fail(struct transport *transport, int err);
+struct session_limit session_http_limit(const struct transport *transport);
+void session_http_on_limit(struct transport *transport);
+void session_http_drain(struct transport *transport);
+/* Take what on_request, on_body or a later gyr_finish has returned. */
+void session_http_result(struct transport *transport, int result);
+MUST_CHECK int session_http_respond(struct gyr_conn *exchange, const struct gyr_response *response);
+MUST_CHECK int session_http_upgrade(struct gyr_conn *exchange, const struct gyr_upgrade *upgrade);
+
+/* ---- session_ws.c ---- */
+void session_ws_open(struct transport *transport);
+size_t session_ws_input(struct transport *transport, uint8_t *bytes, size_t size);
+void session_ws_cut(struct transport *transport, uint16_t close_code);
+void session_ws_result(struct transport *transport, int result);
+/* Queue a Close frame and begin the closing handshake. */
+void session_ws_close(struct transport *transport, uint16_t close_code, struct span reason);
+/* Only the frame. */
+void session_ws_send_close(struct transport *transport, uint16_t close_code, struct span reason);
+struct session_limit session_ws_limit(const struct transport *transport);
+void session_ws_on_limit(struct transport *transport);
+MUST_CHECK int session_ws_reply(struct gyr_conn *exchange, enum gyr_opcode opcode,
+                                struct gyr_span part);
+
+#endif

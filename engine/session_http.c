@@ -1,0 +1,620 @@
+/* SPDX-License-Identifier: MIT */
+/* HTTP/1.1 as the session of a transport (RFC 9112): one request at a time, so pipelined answers keep
+ * their order. Journey: hop 6 for requests.
+ *
+ *     (no exchange) --request_begin--> REQUEST --session_http_respond--> ANSWERED --request_finish-->
+ *                                         |                                            (no exchange)
+ *                                         +--session_http_upgrade--> UPGRADED --> session_ws_open
+ *
+ * A request ends when it is answered and its content has been read. Whatever the engine refuses by itself
+ * is answered once and closes the connection: what follows is never interpreted. */
+#include "engine/session.h"
+
+#include "engine/error.h"
+#include "proto/http_response.h"
+
+#define RESPONSE_HEAD_MAX 512 /* of the lines that the engine writes */
+
+static size_t head_input(struct transport *transport, uint8_t *bytes, size_t size);
+static bool head_keep_partial(struct transport *transport, struct http_request *request);
+static void request_begin(struct transport *transport, const struct http_request *head,
+                          const uint8_t *bytes);
+static int request_check(struct transport *transport, struct gyr_conn *exchange,
+                         const struct http_request *head, const uint8_t *bytes);
+static int request_call(struct gyr_conn *exchange, const struct gyr_request *request);
+static void request_advance(struct transport *transport);
+static void request_finish(struct transport *transport, enum gyr_outcome outcome);
+static size_t body_input(struct transport *transport, const uint8_t *bytes, size_t size);
+static int body_deliver(struct transport *transport, struct span piece, bool last);
+static int body_collect(struct transport *transport, struct span piece, bool last);
+static void state_free(struct transport *transport);
+static int response_write(struct transport *transport, const struct gyr_response *response,
+                          unsigned flags);
+static bool field_is_reserved(struct gyr_span name);
+
+static const char ALLOW_ALL[] = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH";
+
+size_t session_http_input(struct transport *transport, uint8_t *bytes, size_t size)
+{
+    size_t used = 0;
+    while (used < size && transport_is_live(transport) && transport->session == SESSION_HTTP) {
+        size_t taken;
+        if (transport->exchange == NULL) {
+            if ((transport->flags & TRANSPORT_F_LAST_REQUEST) != 0) {
+                return size;
+            }
+            taken = head_input(transport, bytes + used, size - used);
+        } else if (exchange_is_waiting(transport->exchange)) {
+            break;
+        } else {
+            ASSERT((transport->exchange->flags & EXCHANGE_F_BODY) != 0);
+            taken = body_input(transport, bytes + used, size - used);
+        }
+        if (taken == 0) {
+            break;
+        }
+        used += taken;
+    }
+    return used;
+}
+
+static size_t head_input(struct transport *transport, uint8_t *bytes, size_t size)
+{
+    struct core *core = transport->core;
+    struct http_request *partial = transport->http.partial;
+    struct http_request *request = partial != NULL ? partial : &core->request;
+    if (partial == NULL) {
+        http_request_reset(request);
+    }
+    struct http_limits limits = {core->config->head_size_max, core->config->target_size_max,
+                                 core->config->field_count_max};
+    int err = http_request_parse(request, &limits, bytes, size);
+    if (err == NEED_MORE) {
+        if (partial == NULL && !head_keep_partial(transport, request)) {
+            session_http_fail(transport, GYR_ERR_MEMORY);
+            return size;
+        }
+        return 0;
+    }
+    if (partial != NULL) {
+        core->request = *partial;
+        transport_free(transport, partial, sizeof(*partial));
+        transport->http.partial = NULL;
+    }
+    transport->flags &= (uint16_t)~TRANSPORT_F_IN_REQUEST;
+    if (err < 0) {
+        session_http_fail(transport, err);
+        return size;
+    }
+    size_t head_size = core->request.head_size;
+    request_begin(transport, &core->request, bytes);
+    return head_size;
+}
+
+/* The head is incomplete: its bytes go to the backlog, and what is known of it stays here, so that no
+ * byte is looked at twice. */
+static bool head_keep_partial(struct transport *transport, struct http_request *request)
+{
+    struct http_request *partial = transport_alloc(transport, sizeof(*partial));
+    if (partial == NULL) {
+        return false;
+    }
+    *partial = *request;
+    transport->http.partial = partial;
+    if ((transport->flags & TRANSPORT_F_IN_REQUEST) == 0) {
+        transport->flags |= TRANSPORT_F_IN_REQUEST;
+        transport->phase_ms = core_now32(transport->core);
+    }
+    transport_timer_update(transport);
+    return true;
+}
+
+static void request_begin(struct transport *transport, const struct http_request *head,
+                          const uint8_t *bytes)
+{
+    STATS_ADD(&transport->core->stats, requests, 1);
+    struct gyr_conn *exchange = exchange_acquire(transport);
+    if (exchange == NULL) {
+        session_http_fail(transport, GYR_ERR_LIMIT);
+        return;
+    }
+    transport->exchange = exchange;
+    exchange->state = EXCHANGE_REQUEST;
+    if (head->method == HTTP_HEAD) {
+        exchange->flags |= EXCHANGE_F_NO_CONTENT;
+    }
+    if (head->version_minor == 0) {
+        exchange->flags |= EXCHANGE_F_HTTP_1_0;
+    }
+    if ((head->flags & HTTP_F_KEEP_ALIVE) == 0 ||
+        (transport->flags & TRANSPORT_F_LAST_REQUEST) != 0) {
+        exchange->flags |= EXCHANGE_F_CLOSE;
+    }
+    int err = request_check(transport, exchange, head, bytes);
+    if (err < 0) {
+        /* on_request has not run, so no on_done is owed. */
+        state_free(transport);
+        transport->exchange = NULL;
+        exchange_release(exchange);
+        session_http_fail(transport, err);
+        return;
+    }
+    struct gyr_request request = {.head = head, .bytes = bytes};
+    exchange->flags |= EXCHANGE_F_IN_REQUEST;
+    int result = request_call(exchange, &request);
+    exchange->flags &= (uint16_t)~EXCHANGE_F_IN_REQUEST;
+    session_http_result(transport, result);
+}
+
+/* What can be refused before the service is asked; and the state of a request with content. */
+static int request_check(struct transport *transport, struct gyr_conn *exchange,
+                         const struct http_request *head, const uint8_t *bytes)
+{
+    if (head->method == HTTP_CONNECT || head->method == HTTP_TRACE) {
+        return GYR_ERR_HTTP_NOT_OFFERED;
+    }
+    bool has_body = head->framing == HTTP_FRAMING_CHUNKED ||
+                    (head->framing == HTTP_FRAMING_LENGTH && head->content_length > 0);
+    bool handshake = (head->flags & HTTP_F_UPGRADE_WEBSOCKET) != 0;
+    if (handshake) {
+        int err = ws_handshake_check(head, bytes);
+        if (err < 0) {
+            return err;
+        }
+        exchange->flags |= EXCHANGE_F_HANDSHAKE;
+    }
+    if (!has_body && !handshake) {
+        return 0;
+    }
+    uint64_t size_max = transport->core->config->body_size_max;
+    if (head->framing == HTTP_FRAMING_LENGTH && head->content_length > size_max) {
+        return GYR_ERR_HTTP_BODY_SIZE;
+    }
+    struct http_state *state = transport_alloc(transport, sizeof(*state));
+    if (state == NULL) {
+        return GYR_ERR_MEMORY;
+    }
+    *state = (struct http_state){.size_max = size_max};
+    transport->http.state = state;
+    if (handshake) {
+        ws_handshake_accept(bytes + head->ws_key.offset, state->accept);
+    }
+    if (has_body) {
+        http_body_init(&state->body, head);
+        exchange->flags |= EXCHANGE_F_BODY;
+        if ((head->flags & HTTP_F_EXPECT_CONTINUE) != 0) {
+            exchange->flags |= EXCHANGE_F_CONTINUE;
+        }
+    }
+    return 0;
+}
+
+static int request_call(struct gyr_conn *exchange, const struct gyr_request *request)
+{
+    const struct gyr_service *service = exchange_core(exchange)->service;
+    if (service->on_request != NULL) {
+        return service->on_request(exchange, request);
+    }
+    return (exchange->flags & EXCHANGE_F_HANDSHAKE) != 0 ? gyr_upgrade(exchange, NULL)
+                                                         : GYR_ERR_HTTP_NOT_FOUND;
+}
+
+void session_http_result(struct transport *transport, int result)
+{
+    struct gyr_conn *exchange = transport->exchange;
+    if (result == GYR_PENDING) {
+        exchange->flags |= EXCHANGE_F_PENDING;
+        exchange->pending_ms = core_now32(transport->core);
+        transport_timer_update(transport);
+        return;
+    }
+    if (result < 0 && exchange->state == EXCHANGE_REQUEST) {
+        session_http_fail(transport, result);
+        return;
+    }
+    request_advance(transport);
+    if (result < 0 && transport->session == SESSION_WS) {
+        session_ws_result(transport, result);
+    }
+}
+
+/* A callback has had its say: what comes next for this request? */
+static void request_advance(struct transport *transport)
+{
+    struct gyr_conn *exchange = transport->exchange;
+    if (exchange->state == EXCHANGE_UPGRADED) {
+        state_free(transport);
+        session_ws_open(transport);
+        return;
+    }
+    if ((exchange->flags & EXCHANGE_F_BODY) != 0) {
+        if (exchange->state == EXCHANGE_ANSWERED) {
+            if ((exchange->flags & EXCHANGE_F_CLOSE) != 0) {
+                request_finish(transport, GYR_DONE_ANSWERED);
+            }
+        } else if ((exchange->flags & EXCHANGE_F_CONTINUE) != 0) {
+            /* RFC 9110 section 10.1.1. */
+            static const char CONTINUE[] = "HTTP/1.1 100 Continue\r\n\r\n";
+            exchange->flags &= (uint16_t)~EXCHANGE_F_CONTINUE;
+            uint8_t *bytes = transport_reserve(transport, sizeof(CONTINUE) - 1);
+            if (bytes != NULL) {
+                memcpy(bytes, CONTINUE, sizeof(CONTINUE) - 1);
+                transport_commit(transport, sizeof(CONTINUE) - 1);
+            }
+        }
+        return;
+    }
+    if (exchange->state == EXCHANGE_REQUEST) {
+        session_http_fail(transport, GYR_ERR_HTTP_UNANSWERED);
+        return;
+    }
+    request_finish(transport, GYR_DONE_ANSWERED);
+}
+
+/* The exchange is over (D1): its `done`, and the next request or the end. */
+static void request_finish(struct transport *transport, enum gyr_outcome outcome)
+{
+    struct core *core = transport->core;
+    struct gyr_conn *exchange = transport->exchange;
+    bool close = (exchange->flags & EXCHANGE_F_CLOSE) != 0 ||
+                 (transport->flags & TRANSPORT_F_LAST_REQUEST) != 0;
+    exchange->state = EXCHANGE_CLOSED;
+    if (core->service->on_done != NULL) {
+        core->service->on_done(exchange, outcome);
+    }
+    if (transport->http.state != NULL) {
+        state_free(transport);
+    }
+    transport->exchange = NULL;
+    exchange_release(exchange);
+    if (close) {
+        transport_end(transport);
+        return;
+    }
+    transport->phase_ms = core_now32(core);
+    if (transport->timer.expires_ms > core->now_ms + core->config->keep_alive_timeout_ms) {
+        transport_timer_update(transport);
+    }
+}
+
+/* Refuse by ourselves: answer if nothing was answered, tell the service, close. */
+void session_http_fail(struct transport *transport, int err)
+{
+    struct gyr_conn *exchange = transport->exchange;
+    bool answer = exchange == NULL || exchange->state == EXCHANGE_REQUEST;
+    struct gyr_span text = GYR_SPAN("internal error");
+    unsigned status_code = error_status_code(err);
+    if (status_code == 0) {
+        status_code = 500;
+    } else {
+        const char *message = gyr_strerror(err);
+        text = (struct gyr_span){message, strlen(message)};
+    }
+    unsigned flags = exchange == NULL ? 0 : exchange->flags;
+    transport->flags |= TRANSPORT_F_LAST_REQUEST;
+    if (answer) {
+        struct gyr_field field = {0};
+        if (err == GYR_ERR_HTTP_NOT_OFFERED) {
+            field = (struct gyr_field){GYR_LITERAL("Allow"), {ALLOW_ALL, sizeof(ALLOW_ALL) - 1}};
+        } else if (err == GYR_ERR_HTTP_WS_VERSION) {
+            field = (struct gyr_field){GYR_LITERAL("Sec-WebSocket-Version"), GYR_LITERAL("13")};
+        }
+        STATS_ADD(&transport->core->stats, http_errors, 1);
+        struct gyr_response response = {
+            .size = sizeof(response),
+            .status_code = status_code,
+            .content_type = GYR_LITERAL("text/plain; charset=utf-8"),
+            .content = text,
+            .fields = &field,
+            .field_count = field.name.size != 0,
+            .close = true,
+        };
+        if (response_write(transport, &response, flags) < 0) {
+            transport_mark(transport, TRANSPORT_F_CUT);
+        }
+    }
+    if (exchange != NULL) {
+        bool complete = answer && (exchange->flags & EXCHANGE_F_BODY) == 0;
+        request_finish(transport, complete ? GYR_DONE_ANSWERED : GYR_DONE_ABORTED);
+    } else {
+        transport_end(transport);
+    }
+}
+
+static size_t body_input(struct transport *transport, const uint8_t *bytes, size_t size)
+{
+    struct gyr_conn *exchange = transport->exchange;
+    struct http_state *state = transport->http.state;
+    size_t used = 0;
+    while (used < size) {
+        size_t consumed;
+        struct span piece;
+        int err = http_body_parse(&state->body, state->size_max, bytes + used, size - used,
+                                  &consumed, &piece);
+        if (err < 0) {
+            session_http_fail(transport, err);
+            return size;
+        }
+        used += consumed;
+        exchange->flags &= (uint16_t)~EXCHANGE_F_CONTINUE; /* it did not wait for it */
+        bool last = err == 0;
+        if (last) {
+            exchange->flags &= (uint16_t)~EXCHANGE_F_BODY;
+        }
+        if (piece.size != 0 || last) {
+            int result = body_deliver(transport, piece, last);
+            session_http_result(transport, result);
+            if (last || !transport_is_live(transport) || transport->exchange != exchange ||
+                exchange_is_waiting(exchange)) {
+                break;
+            }
+        }
+    }
+    return used;
+}
+
+static int body_deliver(struct transport *transport, struct span piece, bool last)
+{
+    struct gyr_conn *exchange = transport->exchange;
+    const struct gyr_service *service = transport->core->service;
+    if (exchange->state != EXCHANGE_REQUEST || service->on_body == NULL) {
+        return 0; /* read, so that the next request can be found, and dropped */
+    }
+    if ((exchange->flags & EXCHANGE_F_COLLECT) != 0) {
+        return body_collect(transport, piece, last);
+    }
+    return service->on_body(exchange, span_public(piece), last);
+}
+
+/* Gather the content; it is handed over in one piece when it is complete. */
+static int body_collect(struct transport *transport, struct span piece, bool last)
+{
+    struct http_state *state = transport->http.state;
+    struct entry *collected = state->collected;
+    size_t held = collected == NULL ? 0 : collected->size;
+    if (held + piece.size > state->collect_max) {
+        return GYR_ERR_HTTP_BODY_SIZE;
+    }
+    if (collected == NULL || held + piece.size > collected->capacity) {
+        size_t known = held + piece.size + MIN(state->body.remaining, (uint64_t)1 << 16);
+        struct entry *grown = entry_create(transport, MAX(known, held * 2));
+        if (grown == NULL) {
+            return GYR_ERR_MEMORY;
+        }
+        if (collected != NULL) {
+            memcpy(entry_payload(grown), entry_payload(collected), held);
+            entry_free(transport, collected);
+        }
+        state->collected = grown;
+        collected = grown;
+    }
+    if (piece.size != 0) {
+        memcpy(entry_payload(collected) + held, piece.ptr, piece.size);
+    }
+    collected->size = (uint32_t)(held + piece.size);
+    if (!last) {
+        return 0;
+    }
+    struct span content = {entry_payload(collected), collected->size};
+    return transport->core->service->on_body(transport->exchange, span_public(content), true);
+}
+
+static void state_free(struct transport *transport)
+{
+    struct http_state *state = transport->http.state;
+    if (state == NULL) {
+        return;
+    }
+    entry_free(transport, state->collected);
+    while (state->early_head != NULL) {
+        struct entry *entry = state->early_head;
+        state->early_head = entry->next;
+        entry_free(transport, entry);
+    }
+    transport_free(transport, state, sizeof(*state));
+    transport->http.state = NULL;
+}
+
+int session_http_respond(struct gyr_conn *exchange, const struct gyr_response *response)
+{
+    if (exchange->state != EXCHANGE_REQUEST) {
+        return GYR_ERR_STATE;
+    }
+    if (response->status_code < 200 || response->status_code > 599) {
+        return GYR_ERR_ARGUMENT;
+    }
+    for (size_t i = 0; i < response->field_count; i++) {
+        if (field_is_reserved(response->fields[i].name)) {
+            return GYR_ERR_ARGUMENT;
+        }
+    }
+    unsigned flags = exchange->flags;
+    /* An error before the content was read: what follows is of unknown length to a client that stops, and
+     * a client that waits for 100 Continue may never send it. */
+    bool unread = (flags & EXCHANGE_F_BODY) != 0;
+    if (response->close || (exchange->transport->flags & TRANSPORT_F_LAST_REQUEST) != 0 ||
+        (unread && (response->status_code >= 400 || (flags & EXCHANGE_F_CONTINUE) != 0))) {
+        flags |= EXCHANGE_F_CLOSE;
+    }
+    int err = response_write(exchange->transport, response, flags);
+    if (err < 0) {
+        return err;
+    }
+    exchange->flags |= flags & EXCHANGE_F_CLOSE;
+    exchange->state = EXCHANGE_ANSWERED;
+    return 0;
+}
+
+/* Write head and content. `flags` are of the exchange: how it asked. */
+static int response_write(struct transport *transport, const struct gyr_response *response,
+                          unsigned flags)
+{
+    size_t size = RESPONSE_HEAD_MAX + response->content_type.size;
+    for (size_t i = 0; i < response->field_count; i++) {
+        size += response->fields[i].name.size + response->fields[i].value.size + 4;
+    }
+    bool may_have_content = http_status_has_content(response->status_code);
+    bool content = may_have_content && (flags & EXCHANGE_F_NO_CONTENT) == 0;
+    uint8_t *bytes =
+        transport_reserve(transport, size + (content ? response->content.size : 0));
+    if (bytes == NULL) {
+        return GYR_ERR_MEMORY;
+    }
+    struct http_writer writer = http_writer_init(bytes, size);
+    http_write_status(&writer, response->status_code);
+    http_write_date(&writer, transport->core->date);
+    if (response->content_type.size != 0) {
+        http_write_field(&writer, SPAN_LITERAL("Content-Type"),
+                         span_internal(response->content_type));
+    }
+    if (may_have_content) {
+        http_write_content_length(&writer, response->content.size);
+    }
+    if ((flags & EXCHANGE_F_CLOSE) != 0 || response->close) {
+        http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("close"));
+    } else if ((flags & EXCHANGE_F_HTTP_1_0) != 0) {
+        http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("keep-alive"));
+    }
+    if (response->status_code == 426) {
+        http_write_field(&writer, SPAN_LITERAL("Upgrade"), SPAN_LITERAL("websocket"));
+    }
+    for (size_t i = 0; i < response->field_count; i++) {
+        http_write_field(&writer, span_internal(response->fields[i].name),
+                         span_internal(response->fields[i].value));
+    }
+    size_t head_size;
+    int err = http_write_end(&writer, &head_size);
+    if (err < 0) {
+        transport_commit(transport, 0);
+        return err;
+    }
+    if (content && response->content.size != 0) {
+        memcpy(bytes + head_size, response->content.ptr, response->content.size);
+        head_size += response->content.size;
+    }
+    transport_commit(transport, head_size);
+    return 0;
+}
+
+/* Fields that say how the message is framed are written by the engine alone. */
+static bool field_is_reserved(struct gyr_span name)
+{
+    static const struct span RESERVED[] = {
+        SPAN_STATIC("Content-Length"),    SPAN_STATIC("Transfer-Encoding"),
+        SPAN_STATIC("Connection"),        SPAN_STATIC("Date"),
+        SPAN_STATIC("Upgrade"),           SPAN_STATIC("Sec-WebSocket-Accept"),
+        SPAN_STATIC("Sec-WebSocket-Protocol"),
+    };
+    for (size_t i = 0; i < COUNT_OF(RESERVED); i++) {
+        if (span_equal_nocase(span_internal(name), RESERVED[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int session_http_upgrade(struct gyr_conn *exchange, const struct gyr_upgrade *upgrade)
+{
+    struct transport *transport = exchange->transport;
+    if (exchange->state != EXCHANGE_REQUEST || (exchange->flags & EXCHANGE_F_HANDSHAKE) == 0) {
+        return GYR_ERR_STATE;
+    }
+    size_t size = RESPONSE_HEAD_MAX + upgrade->subprotocol.size;
+    for (size_t i = 0; i < upgrade->field_count; i++) {
+        if (field_is_reserved(upgrade->fields[i].name)) {
+            return GYR_ERR_ARGUMENT;
+        }
+        size += upgrade->fields[i].name.size + upgrade->fields[i].value.size + 4;
+    }
+    uint8_t *bytes = transport_reserve(transport, size);
+    if (bytes == NULL) {
+        return GYR_ERR_MEMORY;
+    }
+    struct http_state *state = transport->http.state;
+    struct http_writer writer = http_writer_init(bytes, size);
+    http_write_status(&writer, 101);
+    http_write_field(&writer, SPAN_LITERAL("Upgrade"), SPAN_LITERAL("websocket"));
+    http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("Upgrade"));
+    http_write_field(&writer, SPAN_LITERAL("Sec-WebSocket-Accept"),
+                     span_of(state->accept, sizeof(state->accept)));
+    if (upgrade->subprotocol.size != 0) {
+        http_write_field(&writer, SPAN_LITERAL("Sec-WebSocket-Protocol"),
+                         span_internal(upgrade->subprotocol));
+    }
+    for (size_t i = 0; i < upgrade->field_count; i++) {
+        http_write_field(&writer, span_internal(upgrade->fields[i].name),
+                         span_internal(upgrade->fields[i].value));
+    }
+    size_t head_size;
+    int err = http_write_end(&writer, &head_size);
+    transport_commit(transport, err < 0 ? 0 : head_size);
+    if (err < 0) {
+        return err;
+    }
+    exchange->state = EXCHANGE_UPGRADED;
+    if (upgrade->receive_parts) {
+        exchange->flags |= EXCHANGE_F_PARTS;
+    }
+    while (state->early_head != NULL) {
+        struct entry *entry = state->early_head;
+        state->early_head = entry->next;
+        transport_queue_behind_batch(transport, entry);
+    }
+    return 0;
+}
+
+void session_http_cut(struct transport *transport)
+{
+    if (transport->http.partial != NULL) {
+        transport_free(transport, transport->http.partial, sizeof(struct http_request));
+        transport->http.partial = NULL;
+    }
+    struct gyr_conn *exchange = transport->exchange;
+    if (exchange != NULL) {
+        request_finish(transport, exchange->state == EXCHANGE_ANSWERED ? GYR_DONE_ANSWERED
+                                                                       : GYR_DONE_ABORTED);
+    }
+    state_free(transport);
+}
+
+struct session_limit session_http_limit(const struct transport *transport)
+{
+    const struct gyr_config *config = transport->core->config;
+    const struct gyr_conn *exchange = transport->exchange;
+    uint32_t since_ms = transport->phase_ms;
+    uint32_t limit_ms = config->keep_alive_timeout_ms;
+    if (exchange != NULL && (exchange->flags & EXCHANGE_F_PENDING) != 0) {
+        if ((exchange->flags & EXCHANGE_F_RESULT) != 0) {
+            return (struct session_limit){0};
+        }
+        since_ms = exchange->pending_ms;
+        limit_ms = config->handshake_timeout_ms;
+    } else if (exchange != NULL) {
+        since_ms = transport->activity_ms;
+        limit_ms = (exchange->flags & EXCHANGE_F_PAUSED) != 0 ? 0 : config->body_timeout_ms;
+    } else if ((transport->flags & TRANSPORT_F_IN_REQUEST) != 0) {
+        limit_ms = config->header_timeout_ms;
+    }
+    return (struct session_limit){.due_ms = since_ms + limit_ms, .set = limit_ms != 0};
+}
+
+void session_http_on_limit(struct transport *transport)
+{
+    STATS_ADD(&transport->core->stats, timeouts, 1);
+    const struct gyr_conn *exchange = transport->exchange;
+    if (exchange != NULL && (exchange->flags & EXCHANGE_F_PENDING) != 0) {
+        session_http_fail(transport, GYR_ERR_HTTP_SERVICE_TIME);
+    } else if (exchange != NULL || transport->http.partial != NULL) {
+        session_http_fail(transport, GYR_ERR_TIMEOUT);
+    } else {
+        transport_end(transport); /* nothing was asked: nothing to answer */
+    }
+}
+
+void session_http_drain(struct transport *transport)
+{
+    transport->flags |= TRANSPORT_F_LAST_REQUEST;
+    if (transport->exchange == NULL) {
+        transport_end(transport);
+    }
+}

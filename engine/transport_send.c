@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes out. Journey: hops 12 and 13. What the handling of one batch of input produces is one contiguous
+ * run, framed in place in the input or written to the core's staging buffer, and goes out by one send_now.
+ * What the kernel does not take, what does not fit, and what is sent to other connections becomes entries
+ * of the queue, sent by submission, one in flight: two would interleave after a short send (C3).
+ *
+ * While a run is not empty the queue is; so the order of bytes is the order of calls. */
+#include "engine/core.h"
+#include "engine/session.h"
+#include "engine/transport.h"
+
+#include <errno.h>
+
+#define MERGE_SIZE_MAX 65536 /* of small entries sent as one */
+#define MERGE_ENTRY_MAX 8192 /* an entry up to this is worth copying to save a send */
+
+static bool output_is_direct(const struct transport *transport, size_t size);
+static void output_to_staging(struct transport *transport, size_t size);
+static void queue_insert(struct transport *transport, struct entry *entry);
+static void queue_send(struct transport *transport);
+static void queue_merge(struct transport *transport);
+static void entry_pop(struct transport *transport);
+static void entry_frame(struct entry *entry);
+static void drain_check(struct transport *transport);
+
+static size_t entry_wire_size(const struct entry *entry)
+{
+    return (size_t)entry->header_size + entry->size;
+}
+
+uint8_t *transport_reserve(struct transport *transport, size_t size)
+{
+    struct core_output *out = &transport->core->out;
+    ASSERT(out->reserved == NULL);
+    if (output_is_direct(transport, size)) {
+        output_to_staging(transport, size);
+    }
+    if (output_is_direct(transport, size)) {
+        return out->end;
+    }
+    if (out->transport == transport) {
+        transport_flush_batch(transport);
+    }
+    out->reserved = entry_create(transport, size);
+    return out->reserved == NULL ? NULL : entry_payload(out->reserved);
+}
+
+void transport_commit(struct transport *transport, size_t size)
+{
+    struct core_output *out = &transport->core->out;
+    struct entry *entry = out->reserved;
+    if (entry == NULL) {
+        out->end += size;
+        ASSERT(out->staged && out->end <= transport->core->staging + CORE_STAGING_SIZE);
+        return;
+    }
+    out->reserved = NULL;
+    ASSERT(size <= entry->capacity);
+    if (size == 0) {
+        entry_free(transport, entry);
+        return;
+    }
+    entry->size = (uint32_t)size;
+    transport_queue(transport, entry);
+}
+
+/* May output of this size be part of the batch's run? */
+static bool output_is_direct(const struct transport *transport, size_t size)
+{
+    return transport->core->out.transport == transport && transport->queue_head == NULL &&
+           size <= CORE_STAGING_SIZE && transport->state == TRANSPORT_OPEN;
+}
+
+/* Make room in staging; a run that lies in the input moves there, or goes out if it is too large. */
+static void output_to_staging(struct transport *transport, size_t size)
+{
+    struct core *core = transport->core;
+    struct core_output *out = &core->out;
+    size_t held = (size_t)(out->end - out->start);
+    size_t offset = out->staged ? (size_t)(out->start - core->staging) : 0;
+    if (held != 0 && offset + held + size > CORE_STAGING_SIZE) {
+        transport_flush_batch(transport);
+        held = 0;
+    }
+    if (held == 0) {
+        out->start = core->staging;
+        out->end = core->staging;
+    } else if (!out->staged) {
+        memcpy(core->staging, out->start, held);
+        out->start = core->staging;
+        out->end = core->staging + held;
+    }
+    out->staged = true;
+}
+
+struct entry *entry_create(struct transport *transport, size_t capacity)
+{
+    struct entry *entry = NULL;
+    if (capacity <= UINT32_MAX / 2) {
+        entry = transport_alloc(transport, offsetof(struct entry, bytes) +
+                                               WS_SERVER_HEADER_SIZE_MAX + capacity +
+                                               MESSAGE_PADDING);
+    }
+    if (entry != NULL) {
+        *entry = (struct entry){.capacity = (uint32_t)capacity};
+    }
+    return entry;
+}
+
+void entry_free(struct transport *transport, struct entry *entry)
+{
+    if (entry != NULL) {
+        transport_free(transport, entry, offsetof(struct entry, bytes) +
+                                             WS_SERVER_HEADER_SIZE_MAX + entry->capacity +
+                                             MESSAGE_PADDING);
+    }
+}
+
+void transport_queue(struct transport *transport, struct entry *entry)
+{
+    if (transport->state == TRANSPORT_CLOSING ||
+        (transport->flags & TRANSPORT_F_LOST) != 0) {
+        entry_free(transport, entry);
+        return;
+    }
+    entry->header_size = entry->kind == ENTRY_RAW
+                             ? 0
+                             : (uint8_t)ws_frame_header_size(entry->size);
+    bool was_empty = transport->queue_head == NULL;
+    queue_insert(transport, entry);
+    transport->queued_size += (uint32_t)entry_wire_size(entry);
+    if (transport->queued_size >= transport->core->config->send_queue_high) {
+        transport->flags |= TRANSPORT_F_DRAIN_OWED;
+    }
+    if (was_empty) {
+        transport->send_ms = core_now32(transport->core);
+        transport_timer_update(transport);
+    }
+    transport_mark(transport, 0);
+}
+
+void transport_queue_behind_batch(struct transport *transport, struct entry *entry)
+{
+    if (transport->core->out.transport == transport) {
+        transport_flush_batch(transport);
+    }
+    transport_queue(transport, entry);
+}
+
+/* At the end; a control frame goes before messages, but not into one that is on its way. */
+static void queue_insert(struct transport *transport, struct entry *entry)
+{
+    struct entry *head = transport->queue_head;
+    bool first_is_out =
+        head != NULL && ((transport->flags & TRANSPORT_F_SENDING) != 0 || head->sent != 0);
+    entry->next = NULL;
+    if (head == NULL) {
+        transport->queue_head = entry;
+        transport->queue_tail = entry;
+    } else if (entry->kind != ENTRY_CONTROL || entry->opcode == WS_OPCODE_CLOSE) {
+        transport->queue_tail->next = entry;
+        transport->queue_tail = entry;
+    } else if (first_is_out || head->kind == ENTRY_RAW) {
+        /* A raw head is the 101, or what a batch could not send: its frames come first. */
+        entry->next = head->next;
+        head->next = entry;
+        if (transport->queue_tail == head) {
+            transport->queue_tail = entry;
+        }
+    } else {
+        entry->next = head;
+        transport->queue_head = entry;
+    }
+}
+
+int transport_send_frame(struct transport *transport, uint8_t opcode, unsigned flags,
+                         struct span payload)
+{
+    size_t header_size = ws_frame_header_size(payload.size);
+    if (transport_is_full(transport, header_size + payload.size)) {
+        transport_mark(transport, TRANSPORT_F_DRAIN_OWED | TRANSPORT_F_WORK);
+        STATS_ADD(&transport->core->stats, backpressure, 1);
+        return GYR_ERR_BACKPRESSURE;
+    }
+    if (output_is_direct(transport, header_size + payload.size)) {
+        uint8_t *bytes = transport_reserve(transport, header_size + payload.size);
+        if (bytes == NULL) {
+            return GYR_ERR_MEMORY;
+        }
+        bool fin = (flags & GYR_LAST) != 0;
+        uint8_t code = (flags & GYR_FIRST) != 0 ? opcode : WS_OPCODE_CONTINUATION;
+        ws_frame_write_header(bytes, code, fin, 0, payload.size);
+        if (payload.size != 0) {
+            memcpy(bytes + header_size, payload.ptr, payload.size);
+        }
+        transport_commit(transport, header_size + payload.size);
+        return 0;
+    }
+    struct entry *entry = entry_create(transport, payload.size);
+    if (entry == NULL) {
+        return GYR_ERR_MEMORY;
+    }
+    entry->kind = ENTRY_MESSAGE;
+    entry->opcode = opcode;
+    entry->flags = (uint8_t)flags;
+    entry->size = (uint32_t)payload.size;
+    if (payload.size != 0) {
+        memcpy(entry_payload(entry), payload.ptr, payload.size);
+    }
+    transport_queue_behind_batch(transport, entry);
+    return 0;
+}
+
+int transport_send_control(struct transport *transport, uint8_t opcode, struct span payload)
+{
+    ASSERT(payload.size <= WS_CONTROL_SIZE_MAX);
+    if (output_is_direct(transport, 2 + payload.size)) {
+        uint8_t *bytes = transport_reserve(transport, 2 + payload.size);
+        if (bytes == NULL) {
+            return GYR_ERR_MEMORY;
+        }
+        ws_frame_write_header(bytes, opcode, true, 0, payload.size);
+        if (payload.size != 0) {
+            memcpy(bytes + 2, payload.ptr, payload.size);
+        }
+        transport_commit(transport, 2 + payload.size);
+        return 0;
+    }
+    /* Only the newest Pong is owed (RFC 6455 section 5.5.3). One that waits stands first or second. */
+    struct entry *entry = transport->queue_head;
+    for (unsigned i = 0; entry != NULL && i < 2; i++, entry = entry->next) {
+        bool is_out = i == 0 && ((transport->flags & TRANSPORT_F_SENDING) != 0 || entry->sent != 0);
+        if (entry->kind == ENTRY_CONTROL && entry->opcode == WS_OPCODE_PONG &&
+            opcode == WS_OPCODE_PONG && !is_out) {
+            break;
+        }
+    }
+    if (entry == NULL || entry->kind != ENTRY_CONTROL || entry->opcode != WS_OPCODE_PONG ||
+        opcode != WS_OPCODE_PONG) {
+        entry = entry_create(transport, WS_CONTROL_SIZE_MAX);
+        if (entry == NULL) {
+            return GYR_ERR_MEMORY;
+        }
+        entry->kind = ENTRY_CONTROL;
+        entry->opcode = opcode;
+        entry->flags = GYR_FIRST | GYR_LAST;
+        entry->size = (uint32_t)payload.size;
+        memcpy(entry_payload(entry), payload.ptr, payload.size);
+        transport_queue(transport, entry);
+        return 0;
+    }
+    transport->queued_size += (uint32_t)payload.size - entry->size;
+    entry->size = (uint32_t)payload.size;
+    memcpy(entry_payload(entry), payload.ptr, payload.size);
+    return 0;
+}
+
+size_t transport_queued_size(const struct transport *transport)
+{
+    const struct core_output *out = &transport->core->out;
+    size_t run = out->transport == transport ? (size_t)(out->end - out->start) : 0;
+    return transport->queued_size + run;
+}
+
+bool transport_is_full(struct transport *transport, size_t size)
+{
+    size_t size_max = transport->core->config->send_queue_size_max;
+    if (transport_queued_size(transport) + size <= size_max) {
+        return false;
+    }
+    if (transport->core->out.transport == transport) {
+        transport_flush_batch(transport);
+    }
+    return transport_queued_size(transport) + size > size_max;
+}
+
+void transport_flush_batch(struct transport *transport)
+{
+    struct core *core = transport->core;
+    struct core_output *out = &core->out;
+    ASSERT(out->transport == transport);
+    size_t size = (size_t)(out->end - out->start);
+    if (size == 0) {
+        return;
+    }
+    const uint8_t *bytes = out->start;
+    out->end = out->start;
+    if ((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
+        return;
+    }
+    ASSERT(transport->queue_head == NULL && (transport->flags & TRANSPORT_F_SENDING) == 0);
+    int64_t sent = core->ring->ops->send_now(core->ring, transport->fd, bytes, size);
+    if (UNLIKELY(sent < 0 && sent != -EAGAIN)) {
+        transport_mark(transport, TRANSPORT_F_LOST);
+        return;
+    }
+    sent = MAX(sent, 0);
+    STATS_ADD(&core->stats, sends_now, 1);
+    STATS_ADD(&core->stats, bytes_out, sent);
+    if (LIKELY((size_t)sent == size)) {
+        return;
+    }
+    /* The input must not stay pinned: keep a copy of the rest. */
+    size_t rest = size - (size_t)sent;
+    struct entry *entry = entry_create(transport, rest);
+    if (entry == NULL) {
+        core_trouble(core, GYR_ERR_MEMORY);
+        transport_mark(transport, TRANSPORT_F_CUT);
+        return;
+    }
+    STATS_ADD(&core->stats, copied_bytes, rest);
+    memcpy(entry_payload(entry), bytes + sent, rest);
+    entry->size = (uint32_t)rest;
+    transport_queue(transport, entry);
+    queue_send(transport);
+}
+
+void transport_flush_queue(struct transport *transport)
+{
+    if (transport->queue_head == NULL || (transport->flags & TRANSPORT_F_SENDING) != 0 ||
+        transport->state == TRANSPORT_CLOSING) {
+        return;
+    }
+    queue_merge(transport);
+    queue_send(transport);
+}
+
+static void queue_send(struct transport *transport)
+{
+    struct core *core = transport->core;
+    struct entry *entry = transport->queue_head;
+    ASSERT(entry != NULL && (transport->flags & TRANSPORT_F_SENDING) == 0); /* C3 */
+    if (entry->sent == 0) {
+        entry_frame(entry);
+    }
+    transport->flags |= TRANSPORT_F_SENDING;
+    transport->inflight++;
+    STATS_ADD(&core->stats, sends_queued, 1);
+    const uint8_t *bytes = entry_payload(entry) - entry->header_size + entry->sent;
+    core->ring->ops->send_start(
+        core->ring, transport->fd, bytes, entry_wire_size(entry) - entry->sent, false,
+        core_user_data(CORE_OP_SEND, transport->generation, transport->index));
+}
+
+/* Copy small entries that follow each other into one, so that they cost one send. */
+static void queue_merge(struct transport *transport)
+{
+    struct entry *head = transport->queue_head;
+    size_t size = 0;
+    unsigned count = 0;
+    for (struct entry *entry = head; entry != NULL; entry = entry->next) {
+        size_t wire_size = entry_wire_size(entry) - entry->sent;
+        if (wire_size > MERGE_ENTRY_MAX || size + wire_size > MERGE_SIZE_MAX) {
+            break;
+        }
+        size += wire_size;
+        count++;
+    }
+    if (count < 2) {
+        return;
+    }
+    struct entry *merged = entry_create(transport, size);
+    if (merged == NULL) {
+        return; /* they go out one by one */
+    }
+    uint8_t *at = entry_payload(merged);
+    uint32_t queued_size = transport->queued_size;
+    while (count-- > 0) {
+        struct entry *entry = transport->queue_head;
+        if (entry->sent == 0) {
+            entry_frame(entry);
+        }
+        size_t wire_size = entry_wire_size(entry) - entry->sent;
+        memcpy(at, entry_payload(entry) - entry->header_size + entry->sent, wire_size);
+        at += wire_size;
+        entry_pop(transport);
+    }
+    transport->queued_size = queued_size;
+    merged->size = (uint32_t)size;
+    merged->next = transport->queue_head;
+    transport->queue_head = merged;
+    if (merged->next == NULL) {
+        transport->queue_tail = merged;
+    }
+}
+
+void transport_on_send(struct transport *transport, const struct completion *completion)
+{
+    ASSERT(transport->inflight > 0 && (transport->flags & TRANSPORT_F_SENDING) != 0);
+    transport->inflight--;
+    transport->flags &= (uint16_t)~TRANSPORT_F_SENDING;
+    if (transport->state == TRANSPORT_CLOSING) {
+        return;
+    }
+    if (completion->result < 0) {
+        if (completion->result != -EAGAIN && completion->result != -EINTR) {
+            transport_mark(transport, TRANSPORT_F_LOST);
+            return;
+        }
+        transport_mark(transport, 0);
+        return;
+    }
+    struct entry *entry = transport->queue_head;
+    uint32_t sent = (uint32_t)completion->result;
+    ASSERT(entry != NULL && sent <= entry_wire_size(entry) - entry->sent);
+    STATS_ADD(&transport->core->stats, bytes_out, sent);
+    transport->send_ms = core_now32(transport->core);
+    transport->queued_size -= sent;
+    entry->sent += sent;
+    if (entry->sent == entry_wire_size(entry)) {
+        entry_pop(transport);
+    }
+    drain_check(transport);
+    transport_mark(transport, 0);
+}
+
+static void drain_check(struct transport *transport)
+{
+    if ((transport->flags & TRANSPORT_F_DRAIN_OWED) != 0 &&
+        transport->queued_size <= transport->core->config->send_queue_low) {
+        transport_mark(transport, TRANSPORT_F_WORK);
+    }
+}
+
+void transport_drop_queue(struct transport *transport)
+{
+    /* The head belongs to the kernel while it is being sent. */
+    while (transport->queue_head != NULL &&
+           (transport->flags & TRANSPORT_F_SENDING) == 0) {
+        entry_pop(transport);
+    }
+    if (transport->queue_head != NULL) {
+        struct entry *head = transport->queue_head;
+        while (head->next != NULL) {
+            struct entry *second = head->next;
+            head->next = second->next;
+            entry_free(transport, second);
+        }
+        transport->queue_tail = head;
+    }
+    transport->queued_size = 0;
+}
+
+static void entry_pop(struct transport *transport)
+{
+    struct entry *entry = transport->queue_head;
+    transport->queue_head = entry->next;
+    if (entry->next == NULL) {
+        transport->queue_tail = NULL;
+    }
+    entry_free(transport, entry);
+}
+
+/* Write the header of a message or control frame right before its payload. */
+static void entry_frame(struct entry *entry)
+{
+    if (entry->kind == ENTRY_RAW) {
+        return;
+    }
+    bool fin = (entry->flags & GYR_LAST) != 0;
+    uint8_t opcode = (entry->flags & GYR_FIRST) != 0 ? entry->opcode : WS_OPCODE_CONTINUATION;
+    ws_frame_write_header(entry_payload(entry) - entry->header_size, opcode, fin, 0, entry->size);
+}
