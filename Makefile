@@ -306,7 +306,7 @@ check-unit: $(B)/bin/run_tests
 	$(Q)$(if $(filter tsan,$(MODE)),setarch -R) $<
 
 check-sim: $(SIM)
-	$(if $(SIM),$(Q)$(SIM) --seeds $(or $(SEEDS),20))
+	$(Q)$(if $(SIM),$(SIM) --seeds $(or $(SEEDS),20),:)
 
 # ---- rules for objects -------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ static const struct config_field fields[] = {
            "memory only for requests that are collected"),
     NUMBER(message_size_max, 1, 1 * GIB, 16 * MIB, "bytes",
            "memory for each message that comes in pieces"),
-    NUMBER(send_queue_size_max, 1 * KIB, 1 * GIB, 16 * MIB, "bytes", "memory for each slow reader"),
+    NUMBER(send_queue_size_max, 1 * KIB, 1 * GIB, 32 * MIB, "bytes", "memory for each slow reader"),
     NUMBER(send_queue_high, 1, 1 * GIB, 1 * MIB, "bytes", "a later on_drain"),
     NUMBER(send_queue_low, 0, 1 * GIB, 256 * KIB, "bytes", "an earlier on_drain, and more of them"),
     NUMBER(pause_size_max, 0, 1 * GIB, 256 * KIB, "bytes", "memory for each paused connection"),

@@ -52,15 +52,17 @@ struct core_output {
     struct transport *transport; /* whose batch is handled now, or NULL */
     uint8_t *start;
     uint8_t *end;
-    uint8_t *region_end; /* of the input being handled: replies within it may be framed in place */
+    uint8_t *limit; /* a run that begins at start must end here: send_queue_size_max */
     bool staged;         /* start and end lie in staging */
     struct entry *reserved; /* what transport_reserve gave, if not staging */
 };
 
 /* The message that on_message is looking at. */
 struct core_message {
-    struct gyr_conn *exchange; /* NULL: none, or given up by gyr_reply */
-    uint8_t *bytes;
+    struct gyr_conn *exchange; /* NULL outside of on_message */
+    struct gyr_conn *in_place; /* the same if its reply may be framed around it; any other output of its
+                                  transport clears it */
+    uint8_t *bytes;            /* NULL: given up by gyr_reply */
     size_t size;
     struct entry *entry; /* owned if it was assembled; NULL: it lies in the input */
 };

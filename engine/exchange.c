@@ -8,7 +8,6 @@
 
 static struct gyr_conn *exchange_at(const struct core *core, uint32_t index);
 static int send_early(struct gyr_conn *conn, uint8_t opcode, unsigned flags, struct span payload);
-static int send_check(const struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span payload);
 
 struct gyr_conn *exchange_acquire(struct transport *transport)
 {
@@ -40,9 +39,6 @@ void exchange_release(struct gyr_conn *exchange)
 {
     struct core *core = exchange->transport->core;
     ASSERT(exchange->state != EXCHANGE_FREE);
-    if (core->message.exchange == exchange) {
-        core->message.exchange = NULL;
-    }
     exchange->state = EXCHANGE_FREE;
     exchange->next_free = core->exchange_free;
     core->exchange_free = exchange->index;
@@ -131,13 +127,9 @@ int gyr_send(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span payl
 int gyr_send_part(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span part,
                   unsigned flags)
 {
-    bool within = (conn->flags & EXCHANGE_F_SENDING_PARTS) != 0;
-    int err = send_check(conn, opcode, part);
+    int err = exchange_may_send(conn, opcode, part, flags);
     if (err < 0) {
         return err;
-    }
-    if (within == ((flags & GYR_FIRST) != 0)) {
-        return GYR_ERR_STATE; /* a message within a message, or a part of none */
     }
     struct transport *transport = conn->transport;
     err = conn->state == EXCHANGE_REQUEST
@@ -153,11 +145,16 @@ int gyr_send_part(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span
         STATS_ADD(&transport->core->stats, messages_out, 1);
     }
     transport->message_ms = core_now32(transport->core);
-    return 0;
+    return err;
 }
 
-static int send_check(const struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span payload)
+int exchange_may_send(const struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span payload,
+                      unsigned flags)
 {
+    bool within = (conn->flags & EXCHANGE_F_SENDING_PARTS) != 0;
+    if (within == ((flags & GYR_FIRST) != 0)) {
+        return GYR_ERR_STATE; /* a message within a message, or a part of none */
+    }
     if ((opcode != GYR_TEXT && opcode != GYR_BINARY) || payload.size > UINT32_MAX / 2) {
         return GYR_ERR_ARGUMENT;
     }
@@ -202,22 +199,6 @@ static int send_early(struct gyr_conn *conn, uint8_t opcode, unsigned flags, str
     state->early_tail = entry;
     state->early_size += (uint32_t)wire_size;
     return 0;
-}
-
-int gyr_reply(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span part)
-{
-    int err = send_check(conn, opcode, part);
-    if (err < 0) {
-        return err;
-    }
-    if ((conn->flags & EXCHANGE_F_SENDING_PARTS) != 0) {
-        return GYR_ERR_STATE;
-    }
-    err = session_ws_reply(conn, opcode, part);
-    if (err == 0) {
-        STATS_ADD(&exchange_core(conn)->stats, messages_out, 1);
-    }
-    return err;
 }
 
 int gyr_ping(struct gyr_conn *conn, struct gyr_span payload)

@@ -35,6 +35,7 @@ enum exchange_flags {
     EXCHANGE_F_OPENED = 1 << 11,        /* on_open ran: on_close is owed (D1) */
     EXCHANGE_F_IN_REQUEST = 1 << 12,    /* on_request is running: the head can be looked at */
     EXCHANGE_F_RESULT = 1 << 13,        /* gyr_finish has brought the result of what is pending */
+    EXCHANGE_F_QUEUE_HIGH = 1 << 15,    /* GYR_QUEUE_HIGH was returned */
     EXCHANGE_F_CLOSE_SENT = 1 << 14,    /* gyr_close came before on_open */
 };
 
@@ -77,10 +78,15 @@ struct http_state {
 struct gyr_conn *exchange_acquire(struct transport *transport);
 void exchange_release(struct gyr_conn *exchange);
 
+/* May a message, or this part of one, be sent now? 0; GYR_ERR_ARGUMENT, GYR_ERR_STATE, GYR_ERR_CLOSED. */
+MUST_CHECK int exchange_may_send(const struct gyr_conn *exchange, enum gyr_opcode opcode,
+                                 struct gyr_span payload, unsigned flags);
+
 /* Nothing may be handed to it now. */
 static inline bool exchange_is_waiting(const struct gyr_conn *exchange)
 {
-    return (exchange->flags & (EXCHANGE_F_PENDING | EXCHANGE_F_PAUSED)) != 0;
+    return (exchange->flags &
+            (EXCHANGE_F_PENDING | EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH)) != 0;
 }
 
 static inline struct core *exchange_core(const struct gyr_conn *exchange)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel seam on io_uring, Linux 6.1 and later; hops 1 and 12 of docs/journey.md end here.
+/* The kernel seam on io_uring, Linux 6.1 and later. Journey: hops 1, 3, 12.
  *
  * One ring belongs to one thread (SINGLE_ISSUER), and the kernel does its deferred work only while
  * that thread is inside io_uring_enter asking for events (DEFER_TASKRUN): so completions never

@@ -47,6 +47,7 @@ void session_work(struct transport *transport)
         return;
     }
     transport->flags &= (uint16_t)~TRANSPORT_F_DRAIN_OWED;
+    exchange->flags &= (uint16_t)~EXCHANGE_F_QUEUE_HIGH;
     if (transport->core->service->on_drain != NULL) {
         transport->core->service->on_drain(exchange);
     }

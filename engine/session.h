@@ -71,7 +71,5 @@ void session_ws_close(struct transport *transport, uint16_t close_code, struct s
 void session_ws_send_close(struct transport *transport, uint16_t close_code, struct span reason);
 struct session_limit session_ws_limit(const struct transport *transport);
 void session_ws_on_limit(struct transport *transport);
-MUST_CHECK int session_ws_reply(struct gyr_conn *exchange, enum gyr_opcode opcode,
-                                struct gyr_span part);
 
 #endif

@@ -16,11 +16,16 @@
 #define ASSEMBLY_AT_ONCE_MAX (1 << 20) /* memory taken for bytes that are only announced */
 #define ASSEMBLY_MIN 1024
 
+static size_t messages_input(struct transport *transport, uint8_t *bytes, size_t size);
 static size_t frame_begin(struct transport *transport, uint8_t *bytes, size_t size);
 static size_t message_whole(struct transport *transport, const struct ws_frame *frame,
                             uint8_t *bytes);
 static size_t payload_input(struct transport *transport, uint8_t *bytes, size_t size);
 static bool payload_end(struct transport *transport);
+static inline uint8_t *message_place(struct gyr_conn *exchange, uint8_t *source, size_t size);
+static inline int message_call(struct gyr_conn *exchange, uint8_t opcode, uint8_t *bytes,
+                               size_t size, struct entry *entry);
+static int reply_any(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span part);
 static bool assembly_grow(struct transport *transport, size_t size);
 static void message_deliver(struct transport *transport, uint8_t opcode, uint8_t *bytes,
                             size_t size, struct entry *entry);
@@ -64,6 +69,9 @@ void session_ws_result(struct transport *transport, int result)
     if (result == GYR_PENDING) {
         exchange->flags |= EXCHANGE_F_PENDING;
         exchange->pending_ms = core_now32(transport->core);
+    } else if (result == GYR_QUEUE_HIGH) {
+        exchange->flags |= EXCHANGE_F_QUEUE_HIGH;
+        transport_mark(transport, TRANSPORT_F_DRAIN_OWED | TRANSPORT_F_WORK);
     } else if (result < 0) {
         uint16_t close_code = error_close_code(result);
         session_ws_close(transport, close_code != 0 ? close_code : WS_CLOSE_INTERNAL,
@@ -73,12 +81,21 @@ void session_ws_result(struct transport *transport, int result)
 
 size_t session_ws_input(struct transport *transport, uint8_t *bytes, size_t size)
 {
+    struct session_ws *ws = &transport->ws;
     size_t used = 0;
     transport->flags &= (uint16_t)~TRANSPORT_F_PINGED; /* a sign of life */
     while (used < size) {
-        size_t taken = transport->ws.frame_open != 0
-                           ? payload_input(transport, bytes + used, size - used)
-                           : frame_begin(transport, bytes + used, size - used);
+        size_t taken = 0;
+        if (ws->frame_open != 0) {
+            taken = payload_input(transport, bytes + used, size - used);
+        } else {
+            if (ws->message.opcode == 0 && (transport->exchange->flags & EXCHANGE_F_PARTS) == 0) {
+                taken = messages_input(transport, bytes + used, size - used);
+            }
+            if (taken == 0) {
+                taken = frame_begin(transport, bytes + used, size - used);
+            }
+        }
         used += taken;
         if (taken == 0 || !transport_is_live(transport) ||
             exchange_is_waiting(transport->exchange)) {
@@ -86,6 +103,70 @@ size_t session_ws_input(struct transport *transport, uint8_t *bytes, size_t size
         }
     }
     return used;
+}
+
+/* The usual case in a tight loop: messages of one frame below 64 KB that lie whole in the input. Whatever
+ * else comes ends the loop and is for frame_begin to judge. */
+static size_t messages_input(struct transport *transport, uint8_t *bytes, size_t size)
+{
+    struct core *core = transport->core;
+    struct gyr_conn *exchange = transport->exchange;
+    size_t size_max = core->config->message_size_max;
+    uint8_t *at = bytes;
+    uint8_t *end = bytes + size;
+    unsigned count = 0;
+    while (exchange->state == EXCHANGE_OPEN && (size_t)(end - at) >= WS_MESSAGE_HEADER_MIN) {
+        size_t payload_size;
+        size_t header_size = ws_message_header(at, (size_t)(end - at), &payload_size);
+        uint8_t *source = at + header_size;
+        if (header_size == 0 || (size_t)(end - source) < payload_size || payload_size > size_max) {
+            break;
+        }
+        uint8_t opcode = at[0] & 0x0f;
+        uint8_t *target = message_place(exchange, source, payload_size);
+        if (UNLIKELY(ws_unmask_message(core->mask_ops, target, source, payload_size,
+                                       opcode == WS_OPCODE_TEXT) < 0)) {
+            frame_fail(transport, GYR_ERR_WS_UTF8);
+            return size;
+        }
+        at = source + payload_size;
+        count++;
+        int result = message_call(exchange, opcode, target, payload_size, NULL);
+        if (UNLIKELY(result != 0)) {
+            session_ws_result(transport, result);
+        }
+        if (UNLIKELY(!transport_is_live(transport) || exchange_is_waiting(exchange))) {
+            break;
+        }
+    }
+    STATS_ADD(&core->stats, messages_in, count);
+    transport->message_ms = core_now32(core);
+    return (size_t)(at - bytes);
+}
+
+/* Where a message of the input is put, and whether its reply may be framed around it. Replies of this
+ * batch end somewhere before the message, and its own has to follow them; the first of them begins in
+ * the room of its message's longer header. */
+static inline uint8_t *message_place(struct gyr_conn *exchange, uint8_t *source, size_t size)
+{
+    struct core *core = exchange_core(exchange);
+    struct core_output *out = &core->out;
+    size_t header_size = ws_frame_header_size(size);
+    if (out->start == out->end) {
+        out->start = source - header_size;
+        out->end = out->start;
+        out->limit = out->start + core->config->send_queue_size_max;
+        out->staged = false;
+    }
+    if (UNLIKELY(out->staged || exchange->transport->queue_head != NULL ||
+                 (exchange->flags & EXCHANGE_F_SENDING_PARTS) != 0)) {
+        core->message.in_place = NULL;
+        return source;
+    }
+    core->message.in_place = exchange;
+    uint8_t *target = out->end + header_size;
+    ASSERT(target <= source);
+    return target;
 }
 
 /* The next frame: whole messages and control frames are handled here. 0: bring more. */
@@ -132,16 +213,9 @@ static size_t message_whole(struct transport *transport, const struct ws_frame *
                             uint8_t *bytes)
 {
     struct core *core = transport->core;
-    struct core_output *out = &core->out;
-    uint8_t *source = bytes + frame->header_size;
-    uint8_t *target = source;
     size_t size = (size_t)frame->payload_size;
-    if (out->start != out->end && !out->staged) {
-        /* Replies of this batch end somewhere before: our reply would have to follow them. */
-        target = out->end + ws_frame_header_size(size);
-        ASSERT(target <= source);
-    }
-    uint8_t opcode = frame->opcode;
+    uint8_t *source = bytes + frame->header_size;
+    uint8_t *target = message_place(transport->exchange, source, size);
     int err = ws_message_payload(&transport->ws.message, core->mask_ops, target, source, size,
                                  frame->masking_key);
     if (LIKELY(err == 0)) {
@@ -150,7 +224,7 @@ static size_t message_whole(struct transport *transport, const struct ws_frame *
     if (UNLIKELY(err < 0)) {
         frame_fail(transport, err);
     } else {
-        message_deliver(transport, opcode, target, size, NULL);
+        message_deliver(transport, frame->opcode, target, size, NULL);
     }
     return frame->header_size + size;
 }
@@ -299,72 +373,101 @@ static void message_deliver(struct transport *transport, uint8_t opcode, uint8_t
                             size_t size, struct entry *entry)
 {
     struct core *core = transport->core;
-    struct gyr_conn *exchange = transport->exchange;
     STATS_ADD(&core->stats, messages_in, 1);
     transport->message_ms = core_now32(core);
-    if (exchange->state == EXCHANGE_OPEN && core->service->on_message != NULL) {
-        core->message =
-            (struct core_message){.exchange = exchange, .bytes = bytes, .size = size, .entry = entry};
-        int result = core->service->on_message(exchange, (enum gyr_opcode)opcode,
-                                               span_public(span_of(bytes, size)));
+    if (transport->exchange->state == EXCHANGE_OPEN) {
+        int result = message_call(transport->exchange, opcode, bytes, size, entry);
         entry = core->message.entry; /* gyr_reply may have taken it */
-        core->message.exchange = NULL;
         if (UNLIKELY(result != 0)) {
             session_ws_result(transport, result);
         }
     }
-    if (entry != NULL) {
-        entry_free(transport, entry);
-    }
+    entry_free(transport, entry);
 }
 
-int session_ws_reply(struct gyr_conn *exchange, enum gyr_opcode opcode, struct gyr_span part)
+static inline int message_call(struct gyr_conn *exchange, uint8_t opcode, uint8_t *bytes,
+                               size_t size, struct entry *entry)
 {
-    struct transport *transport = exchange->transport;
-    struct core *core = transport->core;
+    struct core *core = exchange_core(exchange);
     struct core_message *message = &core->message;
-    uint8_t *bytes = message->bytes + (part.ptr - (const char *)message->bytes);
-    size_t offset = (size_t)(bytes - message->bytes);
-    if (message->exchange != exchange || offset > message->size ||
-        part.size > message->size - offset) {
+    message->exchange = exchange;
+    message->bytes = bytes;
+    message->size = size;
+    message->entry = entry;
+    int result = 0;
+    if (LIKELY(core->service->on_message != NULL)) {
+        result = core->service->on_message(exchange, (enum gyr_opcode)opcode,
+                                           span_public(span_of(bytes, size)));
+    }
+    message->exchange = NULL;
+    message->in_place = NULL;
+    return result;
+}
+
+int gyr_reply(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span part)
+{
+    struct core *core = exchange_core(conn);
+    struct core_message *message = &core->message;
+    struct core_output *out = &core->out;
+    uint8_t *end = message->bytes + part.size;
+    /* The whole message, with nothing else on its way: only a header is needed, and message_place has
+     * left the room. */
+    if (LIKELY(message->in_place == conn && part.ptr == (const char *)message->bytes &&
+               part.size == message->size && (unsigned)opcode - GYR_TEXT <= 1 &&
+               end <= out->limit)) {
+        uint8_t *header = out->end;
+        if (LIKELY(part.size <= 125)) {
+            header[0] = (uint8_t)(0x80 | opcode);
+            header[1] = (uint8_t)part.size;
+        } else {
+            ws_frame_write_header(header, (enum ws_opcode)opcode, true, 0, part.size);
+        }
+        out->end = end;
+        message->in_place = NULL;
+        message->bytes = NULL;
+        STATS_ADD(&core->stats, messages_out, 1);
+        return 0;
+    }
+    return reply_any(conn, opcode, part);
+}
+
+/* A part of the message, one that was assembled, or one that must wait behind others. */
+__attribute__((noinline)) static int reply_any(struct gyr_conn *conn, enum gyr_opcode opcode,
+                                               struct gyr_span part)
+{
+    struct transport *transport = conn->transport;
+    struct core_message *message = &transport->core->message;
+    const char *begin = (const char *)message->bytes;
+    if (message->exchange != conn || begin == NULL || part.ptr < begin ||
+        (size_t)(part.ptr - begin) > message->size ||
+        part.size > message->size - (size_t)(part.ptr - begin)) {
         return GYR_ERR_ARGUMENT;
     }
-    size_t header_size = ws_frame_header_size(part.size);
-    struct core_output *out = &core->out;
-    bool in_place = message->entry == NULL && part.size != 0 && out->transport == transport &&
-                    transport->queue_head == NULL && !(out->staged && out->start != out->end) &&
-                    bytes < out->region_end && !transport_is_full(transport, header_size + part.size) &&
-                    transport->queue_head == NULL;
-    if (LIKELY(in_place)) {
-        if (out->start == out->end) {
-            out->staged = false;
-            out->start = bytes - header_size;
-        } else if (bytes != out->end + header_size) {
-            memmove(out->end + header_size, bytes, part.size);
-            bytes = out->end + header_size;
-        }
-        ws_frame_write_header(bytes - header_size, (enum ws_opcode)opcode, true, 0, part.size);
-        out->end = bytes + part.size;
-        message->exchange = NULL;
-        return 0;
-    }
     struct entry *entry = message->entry;
-    if (entry != NULL && offset == 0 && !transport_is_full(transport, header_size + part.size)) {
-        entry->kind = ENTRY_MESSAGE;
-        entry->opcode = (uint8_t)opcode;
-        entry->flags = GYR_FIRST | GYR_LAST;
-        entry->size = (uint32_t)part.size;
-        message->entry = NULL;
-        message->exchange = NULL;
-        transport_queue_behind_batch(transport, entry);
-        return 0;
+    if (entry == NULL || part.ptr != begin) {
+        int err = gyr_send(conn, opcode, part);
+        if (err >= 0) {
+            message->bytes = NULL;
+        }
+        return err;
     }
-    int err = transport_send_frame(transport, (uint8_t)opcode, GYR_FIRST | GYR_LAST,
-                                   span_of(bytes, part.size));
-    if (err == 0) {
-        message->exchange = NULL;
+    int err = exchange_may_send(conn, opcode, part, GYR_FIRST | GYR_LAST);
+    if (err < 0) {
+        return err;
     }
-    return err;
+    if (transport_is_full(transport, ws_frame_header_size(part.size) + part.size)) {
+        transport_refused(transport);
+        return GYR_ERR_BACKPRESSURE;
+    }
+    entry->kind = ENTRY_MESSAGE;
+    entry->opcode = (uint8_t)opcode;
+    entry->flags = GYR_FIRST | GYR_LAST;
+    entry->size = (uint32_t)part.size;
+    message->entry = NULL;
+    message->bytes = NULL;
+    transport_queue_behind_batch(transport, entry);
+    STATS_ADD(&transport->core->stats, messages_out, 1);
+    return transport_queue_status(transport);
 }
 
 static void part_deliver(struct transport *transport, struct span part, bool last)

@@ -199,7 +199,11 @@ void transport_queue(struct transport *transport, struct entry *entry);
 /* The same for an entry that must follow what the batch has produced so far. */
 void transport_queue_behind_batch(struct transport *transport, struct entry *entry);
 
-/* Queue one frame of a message; `payload` is copied. GYR_ERR_BACKPRESSURE, GYR_ERR_MEMORY. */
+/* 0, or GYR_QUEUE_HIGH if the queue has reached its high mark. */
+int transport_queue_status(const struct transport *transport);
+
+/* Queue one frame of a message; `payload` is copied. 0, GYR_QUEUE_HIGH, GYR_ERR_BACKPRESSURE,
+ * GYR_ERR_MEMORY. */
 MUST_CHECK int transport_send_frame(struct transport *transport, uint8_t opcode, unsigned flags,
                                     struct span payload);
 
@@ -212,6 +216,9 @@ size_t transport_queued_size(const struct transport *transport);
 
 /* Would `size` more bytes pass the limit? Sends what can be sent first. */
 bool transport_is_full(struct transport *transport, size_t size);
+
+/* A message was refused because the queue is full: on_drain is owed. */
+void transport_refused(struct transport *transport);
 
 /* Send the output of the batch that was just handled. */
 void transport_flush_batch(struct transport *transport);

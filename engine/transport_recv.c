@@ -76,7 +76,9 @@ static void recv_start(struct transport *transport, enum transport_recv recv)
                               core_user_data(CORE_OP_POLL, generation, index));
         break;
     case RECV_WATCH:
-        ring->ops->poll_start(ring, transport->fd, 0, false,
+        /* Multishot: the end of the peer's stream is reported whether asked for or not, and a poll for
+         * one event would be started again and report it again for ever. */
+        ring->ops->poll_start(ring, transport->fd, 0, true,
                               core_user_data(CORE_OP_POLL, generation, index));
         break;
     case RECV_NONE:
@@ -246,7 +248,7 @@ static void transport_input(struct transport *transport, uint8_t *bytes, size_t 
         backlog_input(transport, bytes, size);
         return;
     }
-    core->out = (struct core_output){.transport = transport, .region_end = bytes + size};
+    core->out = (struct core_output){.transport = transport};
     size_t used = session_input(transport, bytes, size);
     transport_flush_batch(transport);
     core->out.transport = NULL;
@@ -294,8 +296,7 @@ static size_t backlog_session(struct transport *transport)
     struct core *core = transport->core;
     struct backlog *backlog = transport->backlog;
     uint8_t *bytes = backlog->bytes + backlog->start;
-    core->out =
-        (struct core_output){.transport = transport, .region_end = bytes + backlog->size};
+    core->out = (struct core_output){.transport = transport};
     size_t used = session_input(transport, bytes, backlog->size);
     transport_flush_batch(transport);
     core->out.transport = NULL;

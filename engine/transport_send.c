@@ -82,6 +82,7 @@ static void output_to_staging(struct transport *transport, size_t size)
         transport_flush_batch(transport);
         held = 0;
     }
+    core->message.in_place = NULL;
     if (held == 0) {
         out->start = core->staging;
         out->end = core->staging;
@@ -127,6 +128,7 @@ void transport_queue(struct transport *transport, struct entry *entry)
                              ? 0
                              : (uint8_t)ws_frame_header_size(entry->size);
     bool was_empty = transport->queue_head == NULL;
+    transport->core->message.in_place = NULL;
     queue_insert(transport, entry);
     transport->queued_size += (uint32_t)entry_wire_size(entry);
     if (transport->queued_size >= transport->core->config->send_queue_high) {
@@ -178,8 +180,7 @@ int transport_send_frame(struct transport *transport, uint8_t opcode, unsigned f
 {
     size_t header_size = ws_frame_header_size(payload.size);
     if (transport_is_full(transport, header_size + payload.size)) {
-        transport_mark(transport, TRANSPORT_F_DRAIN_OWED | TRANSPORT_F_WORK);
-        STATS_ADD(&transport->core->stats, backpressure, 1);
+        transport_refused(transport);
         return GYR_ERR_BACKPRESSURE;
     }
     if (output_is_direct(transport, header_size + payload.size)) {
@@ -208,7 +209,12 @@ int transport_send_frame(struct transport *transport, uint8_t opcode, unsigned f
         memcpy(entry_payload(entry), payload.ptr, payload.size);
     }
     transport_queue_behind_batch(transport, entry);
-    return 0;
+    return transport_queue_status(transport);
+}
+
+int transport_queue_status(const struct transport *transport)
+{
+    return transport->queued_size >= transport->core->config->send_queue_high ? GYR_QUEUE_HIGH : 0;
 }
 
 int transport_send_control(struct transport *transport, uint8_t opcode, struct span payload)
@@ -274,6 +280,12 @@ bool transport_is_full(struct transport *transport, size_t size)
     return transport_queued_size(transport) + size > size_max;
 }
 
+void transport_refused(struct transport *transport)
+{
+    transport_mark(transport, TRANSPORT_F_DRAIN_OWED | TRANSPORT_F_WORK);
+    STATS_ADD(&transport->core->stats, backpressure, 1);
+}
+
 void transport_flush_batch(struct transport *transport)
 {
     struct core *core = transport->core;
@@ -285,6 +297,7 @@ void transport_flush_batch(struct transport *transport)
     }
     const uint8_t *bytes = out->start;
     out->end = out->start;
+    core->message.in_place = NULL;
     if ((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
         return;
     }

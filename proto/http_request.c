@@ -101,6 +101,9 @@ static uint32_t line_scan_bytes(const uint8_t *bytes, uint32_t at, uint32_t end,
  * input is touched. */
 static inline uint32_t line_scan(const uint8_t *bytes, uint32_t at, uint32_t end, uint16_t *colon)
 {
+    if (at < end && bytes[at] == '\r') {
+        return at; /* the empty line: 3 ns of 41 for a short request */
+    }
     if (end < 16) {
         return line_scan_bytes(bytes, at, end, colon);
     }

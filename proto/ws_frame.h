@@ -44,6 +44,28 @@ static inline bool ws_opcode_is_control(uint8_t opcode)
 MUST_CHECK int ws_frame_parse(struct ws_frame *frame, uint8_t rsv_allowed, const uint8_t *bytes,
                               size_t size) READS(3, 4);
 
+#define WS_MESSAGE_HEADER_MIN 6
+
+/* The size of a header that begins a message of one frame below 64 KB, and of its payload; 0 for any
+ * other header, good or bad: ws_frame_parse is the judge. At least WS_MESSAGE_HEADER_MIN bytes. For the
+ * inner loop of a receiver. */
+static inline size_t ws_message_header(const uint8_t *bytes, size_t size, size_t *payload_size)
+{
+    /* FIN, no reserved bits, text or binary. */
+    if (UNLIKELY((uint8_t)(bytes[0] - 0x81) > 1)) {
+        return 0;
+    }
+    *payload_size = bytes[1] ^ 0x80U; /* without the mask bit it is 128 and more */
+    if (LIKELY(*payload_size <= 125)) {
+        return 6;
+    }
+    if (*payload_size != 126 || size < 8) {
+        return 0;
+    }
+    *payload_size = load_be16(bytes + 2);
+    return *payload_size < 126 ? 0 : 8;
+}
+
 /* Size of the header the server writes before a payload: 2, 4 or 10. Never larger than the header
  * of the masked frame with the same payload. */
 static inline size_t ws_frame_header_size(uint64_t payload_size)

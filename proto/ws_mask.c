@@ -80,6 +80,48 @@ ALWAYS_INLINE uint64_t short_unmask(uint8_t *target, const uint8_t *source, size
     return (uint64_t)(first | middle | last);
 }
 
+/* 16 to 32 bytes likewise. */
+ALWAYS_INLINE uint64_t middle_unmask(uint8_t *target, const uint8_t *source, size_t size,
+                                     uint32_t key)
+{
+    uint64_t keys = key_twice(key);
+    uint64_t last_keys = key_twice(ws_mask_advance(key, size));
+    uint64_t a = load_word64(source) ^ keys;
+    uint64_t b = load_word64(source + 8) ^ keys;
+    uint64_t c = load_word64(source + size - 16) ^ last_keys;
+    uint64_t d = load_word64(source + size - 8) ^ last_keys;
+    store_word64(target, a);
+    store_word64(target + 8, b);
+    store_word64(target + size - 16, c);
+    store_word64(target + size - 8, d);
+    return a | b | c | d;
+}
+
+int ws_unmask_message(const struct ws_mask_ops *ops, uint8_t *target, const uint8_t *source,
+                      size_t size, bool text)
+{
+    uint32_t key = load_word32(source - sizeof(key));
+    uint64_t seen;
+    if (LIKELY(size - 16 <= 16)) {
+        seen = middle_unmask(target, source, size, key);
+    } else if (size < 16) {
+        seen = short_unmask(target, source, size, key);
+    } else if (text) {
+        struct ws_utf8 utf8 = {0};
+        int err = ws_unmask_text(ops, &utf8, target, source, size, key);
+        return err == 0 && !ws_utf8_is_complete(&utf8) ? GYR_ERR_WS_UTF8 : err;
+    } else {
+        ops->unmask(target, source, size, key);
+        return 0;
+    }
+    if (LIKELY(!text || (seen & NON_ASCII_BITS) == 0)) {
+        return 0;
+    }
+    struct ws_utf8 utf8 = {0};
+    int err = ws_utf8_check(&utf8, target, size);
+    return err == 0 && !ws_utf8_is_complete(&utf8) ? GYR_ERR_WS_UTF8 : err;
+}
+
 /* Each *_run returns true if all unmasked bytes are ASCII. */
 ALWAYS_INLINE bool portable_run(uint8_t *target, const uint8_t *source, size_t size, uint32_t key)
 {

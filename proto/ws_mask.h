@@ -39,6 +39,11 @@ static inline uint32_t ws_mask_advance(uint32_t key, uint64_t size)
 MUST_CHECK int ws_unmask_text(const struct ws_mask_ops *ops, struct ws_utf8 *utf8, uint8_t *target,
                               const uint8_t *source, size_t size, uint32_t key);
 
+/* Unmask a whole message of one frame, whose masking key lies right before `source`, and check it if it
+ * is text. Returns 0 or GYR_ERR_WS_UTF8. */
+MUST_CHECK int ws_unmask_message(const struct ws_mask_ops *ops, uint8_t *target,
+                                 const uint8_t *source, size_t size, bool text);
+
 /* Check a piece that is not masked. */
 MUST_CHECK int ws_utf8_check(struct ws_utf8 *utf8, const uint8_t *bytes, size_t size) READS(2, 3);
 

@@ -411,21 +411,24 @@ void ring_contract_destroy_cancels_what_is_in_flight(const struct ring_contract_
     free(bytes);
 
     /* The descriptors are open, and nobody else takes bytes or connections from them any more. */
+    pair_feed(&stage, &receiving, 20000);
+    struct pair late = {.client = world->client_connect(stage.context, stage.listener)};
     stage.silent = false;
     CU_ASSERT_FATAL(stage_ring_create(&stage, &stage.ring));
+    stage.ops->accept_start(stage.ring, stage.listener, user_data_of(OP_ACCEPT, 1));
+    completion = stage_next(&stage);
+    late.server = completion.result;
+    stage_pair_close(&stage, &late);
     stage.ops->recv_start(stage.ring, receiving.server, user_data_of(OP_RECV, 1));
-    pair_feed(&stage, &receiving, 20000);
     pair_receive(&stage, &receiving, 20000);
     world->client_shutdown(stage.context, receiving.client);
     (void)stage_next(&stage);
     stage.ops->shutdown(stage.ring, sending.server, 1);
     pair_collect_to(&stage, &sending, UINT64_MAX);
     CU_ASSERT(sending.collected >= sending.sent);
-    stage.ops->accept_start(stage.ring, stage.listener, user_data_of(OP_ACCEPT, 1));
-    struct pair late = stage_pair(&stage);
-    stage_pair_close(&stage, &late);
     stage_pair_close(&stage, &sending);
     stage_pair_close(&stage, &receiving);
-    stage_close(&stage, "recv data more\n"
+    stage_close(&stage, "accept fd more\n"
+                        "recv data more\n"
                         "recv end\n");
 }

@@ -144,6 +144,12 @@ enum gyr_opcode {
  * other connections go on. */
 #define GYR_PENDING 2
 
+/* Returned by gyr_send, gyr_send_part and gyr_reply: the message was taken, but the queue has reached
+ * send_queue_high; on_drain will come. A callback that returns it is not called again for this
+ * connection before the queue has drained: so `return gyr_reply(...);` slows a peer down that sends
+ * without reading. */
+#define GYR_QUEUE_HIGH 3
+
 /* How a request ended (on_done). */
 enum gyr_outcome {
     GYR_DONE_ANSWERED, /* the response is on its way */
@@ -311,8 +317,8 @@ GYR_API GYR_MUST_CHECK int gyr_upgrade(struct gyr_conn *conn, const struct gyr_u
  *   opcode   GYR_TEXT (must be valid UTF-8, section 8.1; the engine does not check it) or GYR_BINARY
  *   payload  copied before return
  *
- * Legal from on_request on, before the upgrade is accepted too. Returns 0; GYR_ERR_CLOSED after
- * gyr_close or a Close frame; GYR_ERR_BACKPRESSURE if the frame would take the queue past
+ * Legal from on_request on, before the upgrade is accepted too. Returns 0 or GYR_QUEUE_HIGH;
+ * GYR_ERR_CLOSED after gyr_close or a Close frame; GYR_ERR_BACKPRESSURE if the frame would take the queue past
  * send_queue_size_max (nothing is queued; wait for on_drain); GYR_ERR_MEMORY; GYR_ERR_STATE within a
  * message that is sent in parts. One copy, and no system call until the callback has returned, unless
  * what one callback sends is larger than 64 KB. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Fuzzes the WebSocket handshake. The input stands where the field lines of an upgrade request stand;
- * if its first byte is odd, behind a good key and version, so that the lists are reached at once.
+/* Fuzzes the WebSocket handshake. The input stands where the field lines of an upgrade request
+ * stand; if its first byte is odd, behind a good key and version, so that the lists are reached.
  *
  * A handshake that is accepted must have a key that encodes 16 bytes, the same verdict wherever the
  * head lies in memory, and offer exactly the names that a plain cut at commas finds. */

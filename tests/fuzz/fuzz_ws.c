@@ -2,9 +2,9 @@
 /* Fuzzes the WebSocket receive path: frame header, unmasking, messages, Close frames.
  *
  * The input is a stream of frames behind two bytes of options. It is taken once whole with the
- * portable code, and once in pieces with other SIMD levels and another place for the unmasked bytes;
- * both must record the same events (P1). After every piece of text the verdict is compared with what
- * simdjson says about the text so far and about every way it could go on. */
+ * portable code, and once in pieces with other SIMD levels and another place for the unmasked
+ * bytes; both must record the same events (P1). After every piece of text the verdict is compared
+ * with what simdjson says about the text so far and about every way it could go on. */
 #include "base/simdjson_shim.h"
 #include "proto/ws_close.h"
 #include "proto/ws_message.h"
@@ -87,11 +87,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static void session_feed(struct session *session, const uint8_t *bytes, size_t size)
 {
     while (size > 0 && session->status == 0) {
-        size_t piece = session->cuts ? MIN(size, 1 + random_next(session) % 40) : size;
+        size_t piece_max = session->cuts ? 1 + random_next(session) % 40 : size;
         size_t taken = 1;
         if (session->in_payload) {
             uint64_t missing = session->frame.payload_size - session->payload_done;
-            taken = (size_t)MIN((uint64_t)piece, missing);
+            taken = (size_t)MIN((uint64_t)MIN(size, piece_max), missing);
             session_payload(session, bytes, taken);
         } else {
             session_header(session, *bytes);

@@ -7,6 +7,7 @@ prints `ok NAME`, `ok NAME # skip WHY` or `not ok NAME: WHY`, and returns the sc
 Nothing here measures time: DEADLINE only keeps a failing test from waiting for ever.
 """
 
+import atexit
 import base64
 import collections
 import contextlib
@@ -113,8 +114,12 @@ class Server:
         self.errors = tempfile.TemporaryFile()
 
     def __enter__(self):
+        return self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
             command(*self.arguments), stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        atexit.register(self.process.kill)
         watch = threading.Timer(DEADLINE, self.process.kill)
         watch.start()
         self.line = self.process.stdout.readline()
@@ -181,8 +186,7 @@ def shared(**settings):
     """One server for all tests that ask for the same settings; `shared_end` stops them."""
     key = tuple(sorted(settings.items()))
     if key not in _shared or _shared[key].process.poll() is not None:
-        _shared[key] = Server(**settings)
-        _shared[key].__enter__()
+        _shared[key] = Server(**settings).start()
     return _shared[key]
 
 
@@ -196,11 +200,7 @@ def run_shared():
     _tests.append(shared_servers_end_with_0)
     if sys.argv[1:]:
         sys.argv.append("shared_servers_end_with_0")
-    status = run()
-    for server in _shared.values():
-        with contextlib.suppress(OSError):
-            server.process.kill()
-    return status
+    return run()
 
 
 # ---- HTTP -----------------------------------------------------------------------------------------

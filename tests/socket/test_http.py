@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from kit import (DEADLINE, ROOT, Http, Server, Skip, chunked, equal, eventually, expect, fnv1a, handshake,
+from kit import (DEADLINE, ROOT, Server, Skip, chunked, equal, eventually, expect, fnv1a, handshake,
                  in_thread, request, run_shared, shared, shorten, test)
 
 DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"

@@ -4,8 +4,6 @@
 #include "proto/base64.h"
 #include "tests/parser_kit.h"
 
-#include <stdio.h>
-
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static const struct {

@@ -259,7 +259,7 @@ void listener_open_has_one_winner(void)
 {
     enum {
         RACERS = 6,
-        ROUNDS = 20
+        ROUNDS = 10
     };
     for (unsigned round = 0; round < ROUNDS; round++) {
         char text[LISTENER_TEXT_SIZE];

@@ -4,8 +4,6 @@
 #include "proto/ws_close.h"
 #include "tests/parser_kit.h"
 
-#include <stdio.h>
-
 #define PAYLOAD_SIZE_MAX 125
 
 static int parse_guarded(const void *payload, size_t size, uint16_t *close_code,

@@ -5,8 +5,6 @@
 #include "proto/ws_frame.h"
 #include "tests/parser_kit.h"
 
-#include <stdio.h>
-
 static int parse_guarded(struct ws_frame *frame, uint8_t rsv_allowed, const uint8_t *bytes,
                          size_t size)
 {
@@ -183,7 +181,7 @@ static int two_bytes_reference(uint8_t first, uint8_t second, uint8_t rsv_allowe
     unsigned opcode = first % 16;
     bool fin = first / 128 == 1;
     bool control = opcode >= 8;
-    unsigned rsv = first / 16 % 8 * 16;
+    unsigned rsv = first / 16u % 8 * 16;
     if (rsv != 0 && (control || rsv != rsv_allowed)) {
         return GYR_ERR_WS_RESERVED_BIT;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The opening handshake (RFC 6455 sections 1.3, 4.2 and 9.1): keys of every size, versions, lists of
- * subprotocols and extensions, the latter two also as all short strings over a small alphabet against
- * a recogniser written as a table of states. */
+/* The opening handshake (RFC 6455 sections 1.3, 4.2 and 9.1): keys of every size, versions, lists
+ * of subprotocols and extensions, the latter two also as all short strings over a small alphabet
+ * against a recogniser written as a table of states. */
 #include "proto/ws_handshake.h"
 #include "tests/parser_kit.h"
 
@@ -312,7 +312,7 @@ static enum list_state list_step(enum list_state state, char input)
 {
     static const char inputs[] = "a,;=\"\\ ";
     static const uint8_t table[BAD][7] = {
-        /*                 a             ,     ;            =            "             \              SP */
+        /* one column for each of the inputs, in their order */
         [NEXT_FIRST] = {NAME, NEXT_FIRST, BAD, BAD, BAD, BAD, NEXT_FIRST},
         [NEXT] = {NAME, NEXT, BAD, BAD, BAD, BAD, NEXT},
         [NAME] = {NAME, NEXT, PARAM_START, BAD, BAD, BAD, AFTER_NAME},

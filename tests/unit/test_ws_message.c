@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages out of frames (RFC 6455 sections 5.4, 5.5 and 8.1). Byte streams run through header parser
- * and message state as a session would do it, whole and cut at every byte, and must always tell the
- * same story (P1). */
+/* Messages out of frames (RFC 6455 sections 5.4, 5.5 and 8.1). Byte streams run through header
+ * parser and message state as a session would do it, whole and cut at every byte, and must always
+ * tell the same story (P1). */
 #include "proto/ws_message.h"
 #include "tests/parser_kit.h"
 
@@ -12,7 +12,7 @@
 #define STORY_SIZE_MAX  4096
 #define KEY             UINT32_C(0x80a1f35c)
 
-/* The smallest session: collects a header, unmasks payload as it comes, writes down what happens. */
+/* The smallest session: collects a header, unmasks payload as it comes, writes all down. */
 struct session {
     struct ws_message message;
     struct ws_frame frame;
@@ -131,7 +131,7 @@ static void session_feed(struct session *session, uint8_t *bytes, size_t size)
 }
 
 /* Makes a stream: "t" text, "b" binary, "c" continuation, "k" close, "i" ping, "o" pong; a capital
- * letter leaves fin away; "*" before it sets RSV1. The payload stands between the letter and ';'. */
+ * letter leaves fin away; "*" before it sets RSV1. The payload stands between letter and ';'. */
 static size_t stream_make(const char *plan, size_t plan_size, uint8_t *stream)
 {
     static const char letters[] = "ctb.....kio";

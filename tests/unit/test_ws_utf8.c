@@ -5,7 +5,6 @@
 #include "proto/ws_mask.h"
 #include "tests/parser_kit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define KEY           UINT32_C(0x9c5e37a1)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the ring made of memory; for tests/engine_kit.c alone. */
+#ifndef TESTS_ENGINE_KIT_RING_H
+#define TESTS_ENGINE_KIT_RING_H
+
+#include "tests/engine_kit.h"
+
+#define FD_LISTENER 999
+#define FD_FIRST    1000
+
+struct chunk {
+    struct chunk *next;
+    size_t size;
+    size_t taken;
+    uint8_t bytes[];
+};
+
+struct kit_socket {
+    struct chunk *first; /* owned; what has arrived and was not received */
+    struct chunk *last;
+    struct kit_bytes out;
+    uint64_t recv_user_data; /* of a receive or a poll */
+    uint64_t send_user_data;
+    const uint8_t *send_bytes;
+    size_t send_size;
+    size_t room;
+    uint32_t poll_events;
+    int send_err;
+    int shut; /* our stream: 1 ended, 2 both */
+    bool used;
+    bool closed;
+    bool reset;
+    bool receiving; /* recv_start */
+    bool polling;   /* poll_start */
+    bool recv_cancelled;
+    bool poll_seen; /* reported, and nothing has changed since */
+    bool sending;
+    bool send_cancelled;
+    bool end;  /* the peer has ended its stream */
+    bool lost; /* the peer has reset it */
+};
+
+struct kit_ring {
+    struct ring base;
+    struct kit_socket sockets[KIT_SOCKETS_MAX];
+    unsigned socket_count;
+    unsigned accepted; /* sockets before this one were reported */
+    uint64_t accept_user_data;
+    bool accepting;
+    bool accept_cancelled;
+    bool listener_closed;
+    int accept_err;
+    bool hold_cancel;
+    bool idle;          /* the core would have slept */
+    uint32_t out_count; /* buffers that the engine has */
+    bool buffer_out[4096];
+    const uint8_t *sent_last;
+    unsigned sends_now;
+    struct completion *completions; /* of the current wait */
+    unsigned count;
+    unsigned max;
+};
+
+extern const struct ring_ops kit_ring_ops;
+
+/* A rule is broken: say which, and end the program. */
+__attribute__((noreturn)) void kit_broken(const char *what);
+
+void kit_bytes_add(struct kit_bytes *bytes, const void *more, size_t size);
+
+#endif
