@@ -18,6 +18,7 @@
 #define CLOCK_START_MS 1000     /* so that no time is 0 */
 
 static int core_allocate(struct core *core, struct gyr_error *error);
+static void turn_sends_settle(struct core *core);
 static uint64_t wait_timeout(struct core *core);
 static void clock_update(struct core *core);
 static void dispatch(struct core *core, const struct completion *completion);
@@ -176,12 +177,52 @@ bool core_turn(struct core *core)
     }
     core->completion_count =
         ring->ops->wait(ring, wait_timeout(core), core->completions, CORE_COMPLETIONS_MAX);
+    if (core->turn_send_count != 0) {
+        turn_sends_settle(core);
+    }
     return true;
+}
+
+/* The wait has submitted the turn's sends, and those that did not send everything have completed: tell
+ * the transports, return the buffers. */
+static void turn_sends_settle(struct core *core)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < core->completion_count; i++) {
+        struct completion completion = core->completions[i];
+        if (completion.user_data >> 56 != CORE_OP_TURN_SEND) {
+            core->completions[kept++] = completion;
+            continue;
+        }
+        const struct transport *transport = &core->transports[(uint32_t)completion.user_data];
+        ASSERT((transport->flags & TRANSPORT_F_TURN_SEND) != 0);
+        core->turn_sends[transport->turn_send].result = completion.result;
+    }
+    bool complete = core->completion_count < CORE_COMPLETIONS_MAX;
+    core->completion_count = kept;
+    if (!complete) {
+        return; /* a failure may be among those that come with the next wait */
+    }
+    for (unsigned i = 0; i < core->turn_send_count; i++) {
+        const struct core_turn_send *send = &core->turn_sends[i];
+        struct transport *transport = &core->transports[send->transport_index];
+        transport_on_turn_send(transport, send);
+        if (send->buffer_id != CORE_NO_BUFFER) {
+            core->ring->ops->buffer_return(core->ring, (uint16_t)send->buffer_id); /* B1 */
+        }
+        transport_release_if_done(transport);
+    }
+    core->turn_send_count = 0;
+    core->staging_used = 0;
 }
 
 /* How long may the wait last? Announces it to the mailbox if it may last at all. */
 static uint64_t wait_timeout(struct core *core)
 {
+    if (core->settle_soon) {
+        core->settle_soon = false;
+        return 0;
+    }
     if (core->dirty_head != CORE_INDEX_NONE || core->ring->now_ns < core->spin_end_ns) {
         return 0;
     }

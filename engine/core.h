@@ -17,7 +17,9 @@
 #include <stdalign.h>
 
 #define CORE_COMPLETIONS_MAX 256 /* handled per turn, before anything else gets its chance */
-#define CORE_STAGING_SIZE 65536  /* output of one batch that is not framed in place */
+#define CORE_STAGING_SIZE 262144 /* output of the batches of a turn that is not framed in place */
+#define CORE_TURN_SENDS_MAX 255  /* batches whose output goes out together at the end of the turn */
+#define CORE_NO_BUFFER UINT32_MAX
 #define CORE_INDEX_NONE UINT32_MAX
 
 /* What a struct gyr_timer holds. */
@@ -33,6 +35,7 @@ enum core_op { /* in user_data beside generation and slot */
     CORE_OP_RECV,
     CORE_OP_POLL,
     CORE_OP_SEND,
+    CORE_OP_TURN_SEND, /* quiet: completes only if it did not send everything */
 };
 
 enum core_state {
@@ -53,8 +56,18 @@ struct core_output {
     uint8_t *start;
     uint8_t *end;
     uint8_t *limit; /* a run that begins at start must end here: send_queue_size_max */
+    uint32_t buffer_id;  /* of the provided buffer that the input lies in, or CORE_NO_BUFFER */
     bool staged;         /* start and end lie in staging */
     struct entry *reserved; /* what transport_reserve gave, if not staging */
+};
+
+/* The output of one batch, sent quietly at the end of the turn together with that of the others. */
+struct core_turn_send {
+    const uint8_t *bytes; /* in a provided buffer or in staging: untouched until it is settled */
+    uint32_t size;
+    uint32_t transport_index;
+    uint32_t buffer_id; /* to be returned, or CORE_NO_BUFFER */
+    int32_t result;     /* size, unless a completion says otherwise */
 };
 
 /* The message that on_message is looking at. */
@@ -90,6 +103,10 @@ struct core {
     struct core_output out;
     struct core_message message;
     uint8_t *staging; /* owned; CORE_STAGING_SIZE */
+    uint32_t staging_used;     /* by the batches of this turn */
+    uint32_t turn_send_count;
+    bool settle_soon; /* something waits for a turn send: do not sleep on it */
+    struct core_turn_send turn_sends[CORE_TURN_SENDS_MAX];
     uint8_t *scratch; /* owned; config->recv_buffer_size and MESSAGE_PADDING */
     struct transport *transports; /* owned; config->connections_max slots */
     uint8_t *exchanges;           /* owned; the same number, exchange_stride bytes each */

@@ -372,7 +372,8 @@ static int body_collect(struct transport *transport, struct span piece, bool las
     struct http_state *state = transport->http.state;
     struct entry *collected = state->collected;
     size_t held = collected == NULL ? 0 : collected->size;
-    if (held + piece.size > state->collect_max) {
+    /* What is announced counts: nobody has to send, and no memory is taken, for what cannot fit. */
+    if (held + piece.size + state->body.remaining > state->collect_max) {
         return GYR_ERR_HTTP_BODY_SIZE;
     }
     if (collected == NULL || held + piece.size > collected->capacity) {

@@ -159,6 +159,7 @@ static inline uint8_t *message_place(struct gyr_conn *exchange, uint8_t *source,
         out->staged = false;
     }
     if (UNLIKELY(out->staged || exchange->transport->queue_head != NULL ||
+                 transport_is_sending(exchange->transport) ||
                  (exchange->flags & EXCHANGE_F_SENDING_PARTS) != 0)) {
         core->message.in_place = NULL;
         return source;

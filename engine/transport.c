@@ -15,6 +15,7 @@
 #include "engine/session.h"
 
 static struct transport *slot_acquire(struct core *core);
+static bool turn_send_is_awaited(const struct transport *transport);
 static void stream_end(struct transport *transport);
 static bool limit_passed(const struct transport *transport, uint32_t since_ms, uint32_t limit_ms);
 static void due_lower(struct session_limit *limit, uint32_t since_ms, uint32_t limit_ms);
@@ -176,6 +177,11 @@ void transport_mark(struct transport *transport, unsigned flags)
 
 void transport_work(struct transport *transport)
 {
+    if (turn_send_is_awaited(transport)) {
+        transport->core->settle_soon = true;
+        transport_mark(transport, 0);
+        return;
+    }
     if ((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
         transport_cut(transport, (transport->flags & TRANSPORT_F_CUT) != 0);
     }
@@ -196,10 +202,26 @@ void transport_work(struct transport *transport)
         return;
     }
     transport_flush_queue(transport);
-    if (transport->state == TRANSPORT_ENDING && transport->queue_head == NULL) {
+    if (transport->state == TRANSPORT_ENDING && transport->queue_head == NULL &&
+        !transport_is_sending(transport)) {
         stream_end(transport);
     }
     transport_recv_update(transport);
+}
+
+/* Is there something to be done that has to wait for the turn's send? A peer that has ended its stream
+ * still gets our last answer; one that is lost or to be cut does not. */
+static bool turn_send_is_awaited(const struct transport *transport)
+{
+    if ((transport->flags & TRANSPORT_F_TURN_SEND) == 0 ||
+        (transport->flags & TRANSPORT_F_CUT) != 0 || transport->state == TRANSPORT_CLOSING) {
+        return false;
+    }
+    if ((transport->flags & TRANSPORT_F_LOST) != 0) {
+        return (transport->flags & TRANSPORT_F_END_OF_STREAM) != 0;
+    }
+    return transport->state == TRANSPORT_ENDING || transport->queue_head != NULL ||
+           (transport->flags & TRANSPORT_F_DRAIN_OWED) != 0;
 }
 
 /* Everything is sent: end our stream, so that the peer ends its own. Closing at once instead would turn

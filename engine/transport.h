@@ -12,6 +12,7 @@
 #include "proto/ws_message.h"
 
 struct core;
+struct core_turn_send;
 struct gyr_conn;
 
 enum transport_state {
@@ -43,6 +44,7 @@ enum transport_flags {
     TRANSPORT_F_LAST_REQUEST = 1 << 10,  /* HTTP: no request after the current one */
     TRANSPORT_F_PINGED = 1 << 11,        /* WebSocket: a heartbeat Ping is out */
     TRANSPORT_F_CUT = 1 << 12,           /* close with a reset */
+    TRANSPORT_F_TURN_SEND = 1 << 13,     /* a turn send is in flight */
 };
 
 /* One piece of output, or a message under assembly. `bytes` leaves room for the largest header in front
@@ -101,7 +103,7 @@ struct transport {
     struct entry *queue_tail;
     struct backlog *backlog; /* owned */
     int32_t fd;
-    uint32_t queued_size; /* bytes of the queue, headers included, not yet taken by the kernel */
+    uint32_t queued_size; /* bytes queued or in flight, headers included, not yet taken by the kernel */
     uint32_t index;       /* of this slot */
     uint32_t generation;  /* of this slot, modulo 2^24: names one life of it */
     uint16_t flags;       /* enum transport_flags */
@@ -110,7 +112,7 @@ struct transport {
     uint8_t inflight;     /* operations whose last completion has not come (C1) */
     uint8_t session;      /* enum session_kind */
     uint8_t read_streak;  /* reads in a row that spoke for the other way to receive */
-    uint8_t reserved;
+    uint8_t turn_send;    /* index of its turn send, with TRANSPORT_F_TURN_SEND */
 
     /* Second line: limits and session. */
     struct timer timer;
@@ -129,6 +131,12 @@ struct transport {
 };
 static_assert(offsetof(struct transport, timer) == CACHE_LINE, "hot fields fill one line");
 static_assert(sizeof(struct transport) <= 160, "with its exchange an idle WebSocket has 224 bytes");
+
+/* Does the kernel have bytes of this transport to send? */
+static inline bool transport_is_sending(const struct transport *transport)
+{
+    return (transport->flags & (TRANSPORT_F_SENDING | TRANSPORT_F_TURN_SEND)) != 0;
+}
 
 /* May input still be handed to its session? */
 static inline bool transport_is_live(const struct transport *transport)
@@ -220,8 +228,13 @@ bool transport_is_full(struct transport *transport, size_t size);
 /* A message was refused because the queue is full: on_drain is owed. */
 void transport_refused(struct transport *transport);
 
-/* Send the output of the batch that was just handled. */
+/* Send the output of the batch so far, at once. */
 void transport_flush_batch(struct transport *transport);
+/* The batch is handled. Its output goes out at the end of the turn if its memory lasts that long; returns
+ * true if that takes the provided buffer of the input. Otherwise at once. */
+bool transport_end_batch(struct transport *transport);
+/* Its turn send is settled: everything went out, or result says how little, or why not. */
+void transport_on_turn_send(struct transport *transport, const struct core_turn_send *send);
 /* Send what is queued, if nothing is in flight. */
 void transport_flush_queue(struct transport *transport);
 void transport_on_send(struct transport *transport, const struct completion *completion);

@@ -18,8 +18,9 @@
 static enum transport_recv recv_wanted(const struct transport *transport);
 static void recv_start(struct transport *transport, enum transport_recv recv);
 static void recv_failed(struct transport *transport, int err);
-static void transport_input(struct transport *transport, uint8_t *bytes, size_t size);
-static void backlog_input(struct transport *transport, uint8_t *bytes, size_t size);
+static bool transport_input(struct transport *transport, uint8_t *bytes, size_t size,
+                            uint32_t buffer_id);
+static size_t backlog_input(struct transport *transport, uint8_t *bytes, size_t size);
 static size_t backlog_session(struct transport *transport);
 static bool backlog_append(struct transport *transport, const uint8_t *bytes, size_t size);
 static void backlog_free(struct transport *transport);
@@ -103,12 +104,16 @@ void transport_on_recv(struct transport *transport, const struct completion *com
         recv_ended(transport);
     }
     if ((completion->flags & COMPLETION_F_BUFFER) != 0) {
+        bool taken = false;
         if (completion->result > 0) {
             size_t size = (size_t)completion->result;
-            transport_input(transport, ring_buffer(ring, completion->buffer_id), size);
+            taken = transport_input(transport, ring_buffer(ring, completion->buffer_id), size,
+                                    completion->buffer_id);
             read_streak(transport, size);
         }
-        ring->ops->buffer_return(ring, completion->buffer_id); /* B1 */
+        if (!taken) {
+            ring->ops->buffer_return(ring, completion->buffer_id); /* B1 */
+        }
     }
     if (completion->result == 0) {
         end_of_stream(transport);
@@ -170,12 +175,11 @@ void transport_read_scratch(struct transport *transport)
         if (direct) {
             STATS_ADD(&core->stats, bytes_in, size);
             transport->activity_ms = core_now32(core);
-            core->out = (struct core_output){.transport = transport};
+            core->out = (struct core_output){.transport = transport, .buffer_id = CORE_NO_BUFFER};
             session_direct_done(transport, (size_t)size);
-            transport_flush_batch(transport);
-            core->out.transport = NULL;
+            (void)transport_end_batch(transport);
         } else {
-            transport_input(transport, target, (size_t)size);
+            (void)transport_input(transport, target, (size_t)size, CORE_NO_BUFFER);
             read_streak(transport, (size_t)size);
         }
         if ((size_t)size < room && !direct) {
@@ -235,71 +239,72 @@ static void read_streak(struct transport *transport, size_t size)
     }
 }
 
-/* Hand input to the session, and keep what it leaves. */
-static void transport_input(struct transport *transport, uint8_t *bytes, size_t size)
+/* Hand input to the session, and keep what it leaves. Returns true if the output has taken the provided
+ * buffer that the input lies in. */
+static bool transport_input(struct transport *transport, uint8_t *bytes, size_t size,
+                            uint32_t buffer_id)
 {
     struct core *core = transport->core;
     STATS_ADD(&core->stats, bytes_in, size);
     transport->activity_ms = core_now32(core);
     if (!transport_is_live(transport)) {
-        return;
+        return false;
     }
     if (UNLIKELY(transport->backlog != NULL)) {
-        backlog_input(transport, bytes, size);
-        return;
+        size_t used = backlog_input(transport, bytes, size);
+        if (used == size) {
+            return false;
+        }
+        bytes += used;
+        size -= used;
     }
-    core->out = (struct core_output){.transport = transport};
+    core->out = (struct core_output){.transport = transport, .buffer_id = buffer_id};
     size_t used = session_input(transport, bytes, size);
-    transport_flush_batch(transport);
-    core->out.transport = NULL;
     if (UNLIKELY(used < size) && transport_is_live(transport)) {
         backlog_append(transport, bytes + used, size - used);
     }
+    return transport_end_batch(transport);
 }
 
 /* Input that follows a backlog. Unless the exchange waits, the backlog is the beginning of a unit (a head,
- * a frame header, a control frame): complete it there, and handle the rest where it lies. */
-static void backlog_input(struct transport *transport, uint8_t *bytes, size_t size)
+ * a frame header, a control frame): complete it there. Returns how much of the input is dealt with; the
+ * rest is to be handled where it lies. */
+static size_t backlog_input(struct transport *transport, uint8_t *bytes, size_t size)
 {
     if (transport->exchange != NULL && exchange_is_waiting(transport->exchange)) {
         backlog_append(transport, bytes, size);
-        return;
+        return size;
     }
     size_t old_size = transport->backlog->size;
     size_t taken = MIN(size, session_unit_max(transport));
     if (!backlog_append(transport, bytes, taken)) {
-        return;
+        return size;
     }
     size_t used = backlog_session(transport);
     if (!transport_is_live(transport)) {
-        return;
+        return size;
     }
     if (transport->exchange != NULL && exchange_is_waiting(transport->exchange)) {
         backlog_append(transport, bytes + taken, size - taken);
-        return;
+        return size;
     }
     if (used < old_size) {
         ASSERT(taken == size); /* otherwise the unit would be complete */
-        return;
+        return size;
     }
     backlog_free(transport);
-    size_t offset = used - old_size;
-    if (offset < size) {
-        STATS_ADD(&transport->core->stats, bytes_in, offset - size); /* counted again below */
-        transport_input(transport, bytes + offset, size - offset);
-    }
+    return used - old_size;
 }
 
 /* Give the backlog to the session; returns how much it handled. */
 static size_t backlog_session(struct transport *transport)
 {
-    struct core *core = transport->core;
     struct backlog *backlog = transport->backlog;
     uint8_t *bytes = backlog->bytes + backlog->start;
-    core->out = (struct core_output){.transport = transport};
+    transport->core->out =
+        (struct core_output){.transport = transport, .buffer_id = CORE_NO_BUFFER};
     size_t used = session_input(transport, bytes, backlog->size);
-    transport_flush_batch(transport);
-    core->out.transport = NULL;
+    (void)transport_end_batch(transport);
     ASSERT(transport->backlog == backlog && used <= backlog->size);
     backlog->start += (uint32_t)used;
     backlog->size -= (uint32_t)used;
@@ -308,11 +313,10 @@ static size_t backlog_session(struct transport *transport)
 
 void transport_backlog_run(struct transport *transport)
 {
-    struct core *core = transport->core;
-    core->out = (struct core_output){.transport = transport};
+    transport->core->out =
+        (struct core_output){.transport = transport, .buffer_id = CORE_NO_BUFFER};
     session_work(transport);
-    transport_flush_batch(transport);
-    core->out.transport = NULL;
+    (void)transport_end_batch(transport);
     if (transport->backlog != NULL && transport->state == TRANSPORT_OPEN &&
         (transport->exchange == NULL || !exchange_is_waiting(transport->exchange))) {
         backlog_session(transport);

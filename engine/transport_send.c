@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes out. Journey: hops 12 and 13. What the handling of one batch of input produces is one contiguous
- * run, framed in place in the input or written to the core's staging buffer, and goes out by one send_now.
- * What the kernel does not take, what does not fit, and what is sent to other connections becomes entries
- * of the queue, sent by submission, one in flight: two would interleave after a short send (C3).
+ * run, framed in place in the input or written to the core's staging buffer. The runs of a turn go out
+ * together with one submission at its end, quietly: whoever waits for them on this CPU is not woken
+ * between one and the next, and takes the core away but once. A run whose memory does not last that long
+ * (scratch, backlog) goes out at once, by send_now. What the kernel does not take, what does not fit, and
+ * what is sent to other connections becomes entries of the queue, sent by submission, one in flight: two
+ * would interleave after a short send (C3).
  *
- * While a run is not empty the queue is; so the order of bytes is the order of calls. */
+ * While a run is not empty the queue is, and nothing is in flight; so the order of bytes is the order of
+ * calls. */
 #include "engine/core.h"
 #include "engine/session.h"
 #include "engine/transport.h"
@@ -21,6 +25,7 @@ static void queue_send(struct transport *transport);
 static void queue_merge(struct transport *transport);
 static void entry_pop(struct transport *transport);
 static void entry_frame(struct entry *entry);
+static void rest_keep(struct transport *transport, const uint8_t *bytes, size_t size);
 static void drain_check(struct transport *transport);
 
 static size_t entry_wire_size(const struct entry *entry)
@@ -67,8 +72,10 @@ void transport_commit(struct transport *transport, size_t size)
 /* May output of this size be part of the batch's run? */
 static bool output_is_direct(const struct transport *transport, size_t size)
 {
-    return transport->core->out.transport == transport && transport->queue_head == NULL &&
-           size <= CORE_STAGING_SIZE && transport->state == TRANSPORT_OPEN;
+    const struct core *core = transport->core;
+    return core->out.transport == transport && transport->queue_head == NULL &&
+           !transport_is_sending(transport) && size <= CORE_STAGING_SIZE - core->staging_used &&
+           transport->state == TRANSPORT_OPEN;
 }
 
 /* Make room in staging; a run that lies in the input moves there, or goes out if it is too large. */
@@ -76,20 +83,20 @@ static void output_to_staging(struct transport *transport, size_t size)
 {
     struct core *core = transport->core;
     struct core_output *out = &core->out;
+    uint8_t *free_room = core->staging + core->staging_used;
     size_t held = (size_t)(out->end - out->start);
-    size_t offset = out->staged ? (size_t)(out->start - core->staging) : 0;
-    if (held != 0 && offset + held + size > CORE_STAGING_SIZE) {
+    if (held != 0 && core->staging_used + held + size > CORE_STAGING_SIZE) {
         transport_flush_batch(transport);
         held = 0;
     }
     core->message.in_place = NULL;
     if (held == 0) {
-        out->start = core->staging;
-        out->end = core->staging;
+        out->start = free_room;
+        out->end = free_room;
     } else if (!out->staged) {
-        memcpy(core->staging, out->start, held);
-        out->start = core->staging;
-        out->end = core->staging + held;
+        memcpy(free_room, out->start, held);
+        out->start = free_room;
+        out->end = free_room + held;
     }
     out->staged = true;
 }
@@ -252,7 +259,7 @@ int transport_send_control(struct transport *transport, uint8_t opcode, struct s
         entry->flags = GYR_FIRST | GYR_LAST;
         entry->size = (uint32_t)payload.size;
         memcpy(entry_payload(entry), payload.ptr, payload.size);
-        transport_queue(transport, entry);
+        transport_queue_behind_batch(transport, entry);
         return 0;
     }
     transport->queued_size += (uint32_t)payload.size - entry->size;
@@ -292,16 +299,13 @@ void transport_flush_batch(struct transport *transport)
     struct core_output *out = &core->out;
     ASSERT(out->transport == transport);
     size_t size = (size_t)(out->end - out->start);
-    if (size == 0) {
-        return;
-    }
     const uint8_t *bytes = out->start;
-    out->end = out->start;
     core->message.in_place = NULL;
-    if ((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
+    out->end = out->start;
+    if (size == 0 || (transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
         return;
     }
-    ASSERT(transport->queue_head == NULL && (transport->flags & TRANSPORT_F_SENDING) == 0);
+    ASSERT(transport->queue_head == NULL && !transport_is_sending(transport));
     int64_t sent = core->ring->ops->send_now(core->ring, transport->fd, bytes, size);
     if (UNLIKELY(sent < 0 && sent != -EAGAIN)) {
         transport_mark(transport, TRANSPORT_F_LOST);
@@ -310,27 +314,102 @@ void transport_flush_batch(struct transport *transport)
     sent = MAX(sent, 0);
     STATS_ADD(&core->stats, sends_now, 1);
     STATS_ADD(&core->stats, bytes_out, sent);
-    if (LIKELY((size_t)sent == size)) {
+    if (UNLIKELY((size_t)sent < size)) {
+        rest_keep(transport, bytes + sent, size - (size_t)sent);
+    }
+}
+
+bool transport_end_batch(struct transport *transport)
+{
+    struct core *core = transport->core;
+    struct core_output *out = &core->out;
+    ASSERT(out->transport == transport && out->reserved == NULL);
+    size_t size = (size_t)(out->end - out->start);
+    bool lasts = out->staged || out->buffer_id != CORE_NO_BUFFER;
+    if (size == 0 || !lasts || core->turn_send_count == CORE_TURN_SENDS_MAX ||
+        (transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
+        transport_flush_batch(transport);
+        out->transport = NULL;
+        return false;
+    }
+    ASSERT(transport->queue_head == NULL && !transport_is_sending(transport));
+    uint32_t index = core->turn_send_count++;
+    bool takes_buffer = !out->staged;
+    core->turn_sends[index] = (struct core_turn_send){
+        .bytes = out->start,
+        .size = (uint32_t)size,
+        .transport_index = transport->index,
+        .buffer_id = takes_buffer ? out->buffer_id : CORE_NO_BUFFER,
+        .result = (int32_t)size,
+    };
+    if (out->staged) {
+        core->staging_used = (uint32_t)(out->end - core->staging);
+    }
+    transport->turn_send = (uint8_t)index;
+    transport->flags |= TRANSPORT_F_TURN_SEND;
+    transport->inflight++;
+    transport->queued_size += (uint32_t)size;
+    core->ring->ops->send_start(
+        core->ring, transport->fd, out->start, size, true,
+        core_user_data(CORE_OP_TURN_SEND, transport->generation, transport->index));
+    out->transport = NULL;
+    return takes_buffer;
+}
+
+void transport_on_turn_send(struct transport *transport, const struct core_turn_send *send)
+{
+    struct core *core = transport->core;
+    ASSERT(transport->inflight > 0 && (transport->flags & TRANSPORT_F_TURN_SEND) != 0);
+    transport->inflight--;
+    transport->flags &= (uint16_t)~TRANSPORT_F_TURN_SEND;
+    if (UNLIKELY(transport->state == TRANSPORT_CLOSING)) {
         return;
     }
-    /* The input must not stay pinned: keep a copy of the rest. */
-    size_t rest = size - (size_t)sent;
-    struct entry *entry = entry_create(transport, rest);
+    ASSERT(transport->queued_size >= send->size);
+    transport->queued_size -= send->size;
+    STATS_ADD(&core->stats, sends_turn, 1);
+    if (UNLIKELY(send->result < 0 && send->result != -EAGAIN)) {
+        transport_mark(transport, TRANSPORT_F_LOST);
+        return;
+    }
+    uint32_t sent = (uint32_t)MAX(send->result, 0);
+    STATS_ADD(&core->stats, bytes_out, sent);
+    if (UNLIKELY(sent < send->size)) {
+        rest_keep(transport, send->bytes + sent, send->size - sent);
+    }
+    if (UNLIKELY(transport->queue_head != NULL || transport->state == TRANSPORT_ENDING)) {
+        transport_mark(transport, 0);
+    }
+    drain_check(transport);
+}
+
+/* What the kernel did not take of a run: the input must not stay pinned, so keep a copy. It goes before
+ * everything that was queued since. */
+static void rest_keep(struct transport *transport, const uint8_t *bytes, size_t size)
+{
+    struct core *core = transport->core;
+    struct entry *entry = entry_create(transport, size);
     if (entry == NULL) {
         core_trouble(core, GYR_ERR_MEMORY);
         transport_mark(transport, TRANSPORT_F_CUT);
         return;
     }
-    STATS_ADD(&core->stats, copied_bytes, rest);
-    memcpy(entry_payload(entry), bytes + sent, rest);
-    entry->size = (uint32_t)rest;
+    STATS_ADD(&core->stats, copied_bytes, size);
+    memcpy(entry_payload(entry), bytes, size);
+    entry->size = (uint32_t)size;
+    struct entry *behind = transport->queue_head;
+    struct entry *tail = transport->queue_tail;
+    transport->queue_head = NULL;
+    transport->queue_tail = NULL;
     transport_queue(transport, entry);
+    entry->next = behind;
+    transport->queue_tail = behind != NULL ? tail : entry;
     queue_send(transport);
 }
 
 void transport_flush_queue(struct transport *transport)
 {
-    if (transport->queue_head == NULL || (transport->flags & TRANSPORT_F_SENDING) != 0 ||
+    if (transport->queue_head == NULL || transport_is_sending(transport) ||
         transport->state == TRANSPORT_CLOSING) {
         return;
     }
@@ -342,7 +421,7 @@ static void queue_send(struct transport *transport)
 {
     struct core *core = transport->core;
     struct entry *entry = transport->queue_head;
-    ASSERT(entry != NULL && (transport->flags & TRANSPORT_F_SENDING) == 0); /* C3 */
+    ASSERT(entry != NULL && !transport_is_sending(transport)); /* C3 */
     if (entry->sent == 0) {
         entry_frame(entry);
     }

@@ -536,6 +536,50 @@ void kit_input_frame(struct kit *kit, uint8_t first, const void *payload, size_t
     free(bytes);
 }
 
+static void split_begin(struct kit *kit, void (*prepare)(struct kit *kit), bool websocket)
+{
+    kit_init(kit);
+    if (prepare != NULL) {
+        prepare(kit);
+    }
+    kit_start(kit);
+    if (websocket) {
+        kit_open(kit);
+    } else {
+        kit_connect(kit);
+    }
+}
+
+static bool bytes_compare(const char *what, const struct kit_bytes *bytes, const void *expected,
+                          size_t size);
+
+size_t kit_split(void (*prepare)(struct kit *kit), bool websocket, const void *bytes, size_t size)
+{
+    static const size_t STEPS[] = {1, 2, 3, 7};
+    struct kit whole;
+    split_begin(&whole, prepare, websocket);
+    kit_input(&whole, bytes, size);
+    size_t differs = SIZE_MAX;
+    for (size_t i = 1; i < size + COUNT_OF(STEPS) && differs == SIZE_MAX; i++) {
+        struct kit kit;
+        split_begin(&kit, prepare, websocket);
+        if (i < size) {
+            kit_input(&kit, bytes, i);
+            kit_input(&kit, (const uint8_t *)bytes + i, size - i);
+        } else {
+            kit_input_steps(&kit, bytes, size, STEPS[i - size]);
+        }
+        struct kit_bytes *out = &current(&kit)->out;
+        if (!bytes_compare("log", &kit.log, whole.log.ptr, whole.log.size) ||
+            !bytes_compare("output", out, current(&whole)->out.ptr, current(&whole)->out.size)) {
+            differs = i;
+        }
+        kit_end(&kit);
+    }
+    kit_end(&whole);
+    return differs;
+}
+
 /* ---- what has happened ---- */
 
 struct transport *kit_transport(struct kit *kit)
@@ -623,9 +667,9 @@ bool kit_is_sending(struct kit *kit)
     return current(kit)->sending;
 }
 
-unsigned kit_sends_now(struct kit *kit)
+unsigned kit_sends(struct kit *kit)
 {
-    return kit->ring->sends_now;
+    return kit->ring->sends;
 }
 
 bool kit_sent_in_place(struct kit *kit)

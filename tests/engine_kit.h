@@ -163,13 +163,20 @@ bool kit_is_closed(struct kit *kit); /* closed, by a reset too */
 bool kit_is_reset(struct kit *kit);
 bool kit_is_receiving(struct kit *kit); /* a receive is armed that yields bytes */
 bool kit_is_sending(struct kit *kit);
-unsigned kit_sends_now(struct kit *kit);
-/* Did the last send_now name memory of a provided buffer? */
+unsigned kit_sends(struct kit *kit); /* so far, on all connections */
+/* Did the last send name memory of a provided buffer? */
 bool kit_sent_in_place(struct kit *kit);
 
 #define EXPECT_OUTPUT(kit, literal, why) \
     EXPECT(kit_output_is((kit), (literal), sizeof(literal) - 1), (why))
 #define EXPECT_LOG(kit, text, why) EXPECT(kit_log_is((kit), (text)), (why))
+
+/* Give these bytes to fresh connections, whole, cut in two at every position, and in runs of 1, 2, 3 and 7
+ * bytes (P1). Returns where log or output differ from those of the whole, or SIZE_MAX.
+ *
+ *   prepare    changes a kit before it is started; or NULL
+ *   websocket  the handshake comes first, and is forgotten */
+size_t kit_split(void (*prepare)(struct kit *kit), bool websocket, const void *bytes, size_t size);
 
 /* What the acts do by default, for hooks. */
 int kit_default(struct kit *kit, struct gyr_conn *conn, const struct kit_event *event);

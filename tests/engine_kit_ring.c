@@ -52,6 +52,7 @@ static int ring_create(const struct ring_config *config, struct ring **ring, cha
     if (kit == NULL || config->buffer_count > COUNT_OF(kit->buffer_out)) {
         kit_broken("no memory");
     }
+    kit->base.ops = &kit_ring_ops;
     kit->base.buffers = malloc(size);
     kit->base.buffer_size = config->buffer_size;
     kit->base.buffer_count = config->buffer_count;
@@ -124,14 +125,18 @@ static void ring_send_start(struct ring *ring, int fd, const void *bytes, size_t
                             uint64_t user_data)
 {
     struct kit_socket *socket = socket_at(ring, fd);
-    if (socket->sending || quiet || size == 0 || socket->shut != 0) {
+    if (socket->sending || size == 0 || socket->shut != 0) {
         kit_broken("a second send on a connection (C3), or one after the end of the stream");
     }
     socket->sending = true;
     socket->send_cancelled = false;
+    socket->send_quiet = quiet;
+    socket->send_settled = false;
     socket->send_user_data = user_data;
     socket->send_bytes = bytes;
     socket->send_size = size;
+    kit_ring(ring)->sent_last = bytes;
+    kit_ring(ring)->sends++;
 }
 
 static void ring_cancel(struct ring *ring, uint64_t user_data)
@@ -152,9 +157,43 @@ static void ring_cancel(struct ring *ring, uint64_t user_data)
     }
 }
 
+/* What the peer takes now: bytes, 0 if it has no room, or the error that was asked for. */
+static int64_t socket_take(struct kit_socket *socket, const uint8_t *bytes, size_t size)
+{
+    if (socket->lost || socket->shut == 2) {
+        return socket->lost ? -ECONNRESET : -EPIPE;
+    }
+    if (socket->send_err != 0) {
+        int err = socket->send_err;
+        socket->send_err = 0;
+        return err;
+    }
+    size_t taken = MIN(socket->room, size);
+    kit_bytes_add(&socket->out, bytes, taken);
+    socket->room -= socket->room == SIZE_MAX ? 0 : taken;
+    return (int64_t)taken;
+}
+
+/* Quiet sends are settled when they are submitted, and never wait for room. */
 static void ring_submit(struct ring *ring)
 {
-    (void)ring;
+    struct kit_ring *kit = kit_ring(ring);
+    for (unsigned i = 0; i < kit->socket_count; i++) {
+        struct kit_socket *socket = &kit->sockets[i];
+        if (!socket->sending || !socket->send_quiet || socket->send_settled) {
+            continue;
+        }
+        if (socket->shut == 1) {
+            kit_broken("our stream was ended before what is to be sent on it");
+        }
+        int64_t result = socket_take(socket, socket->send_bytes, socket->send_size);
+        if (result == (int64_t)socket->send_size) {
+            socket->sending = false;
+        } else {
+            socket->send_settled = true;
+            socket->send_result = result != 0 ? result : -EAGAIN;
+        }
+    }
 }
 
 static void complete(struct kit_ring *kit, uint64_t user_data, int64_t result, unsigned flags,
@@ -267,21 +306,14 @@ static void send_complete(struct kit_ring *kit, struct kit_socket *socket)
     if (!socket->sending || kit->count == kit->max) {
         return;
     }
-    int64_t result = (int64_t)MIN(socket->room, socket->send_size);
-    if (socket->lost || socket->shut == 2) {
-        result = -EPIPE;
-    } else if (socket->send_err != 0) {
-        result = socket->send_err;
-        socket->send_err = 0;
-    } else if (result == 0) {
+    int64_t result = socket->send_quiet
+                         ? socket->send_result
+                         : socket_take(socket, socket->send_bytes, socket->send_size);
+    if (result == 0) {
         if (!socket->send_cancelled) {
             return;
         }
         result = -ECANCELED;
-    }
-    if (result > 0) {
-        kit_bytes_add(&socket->out, socket->send_bytes, (size_t)result);
-        socket->room -= socket->room == SIZE_MAX ? 0 : (size_t)result;
     }
     socket->sending = false;
     complete(kit, socket->send_user_data, result, 0, 0);
@@ -294,6 +326,7 @@ static unsigned ring_wait(struct ring *ring, uint64_t timeout_ns, struct complet
     kit->completions = completions;
     kit->count = 0;
     kit->max = max;
+    ring_submit(ring);
     accept_complete(kit);
     for (unsigned i = 0; i < kit->socket_count; i++) {
         send_complete(kit, &kit->sockets[i]);
@@ -311,22 +344,9 @@ static int64_t ring_send_now(struct ring *ring, int fd, const void *bytes, size_
         kit_broken("send_now beside a send, or after the end of the stream");
     }
     kit_ring(ring)->sent_last = bytes;
-    kit_ring(ring)->sends_now++;
-    if (socket->lost) {
-        return -ECONNRESET;
-    }
-    if (socket->send_err != 0) {
-        int err = socket->send_err;
-        socket->send_err = 0;
-        return err;
-    }
-    size_t sent = MIN(socket->room, size);
-    if (sent == 0) {
-        return -EAGAIN;
-    }
-    kit_bytes_add(&socket->out, bytes, sent);
-    socket->room -= socket->room == SIZE_MAX ? 0 : sent;
-    return (int64_t)sent;
+    kit_ring(ring)->sends++;
+    int64_t sent = socket_take(socket, bytes, size);
+    return sent != 0 ? sent : -EAGAIN;
 }
 
 static int64_t ring_recv_now(struct ring *ring, int fd, void *bytes, size_t size)

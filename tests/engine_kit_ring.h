@@ -36,6 +36,9 @@ struct kit_socket {
     bool poll_seen; /* reported, and nothing has changed since */
     bool sending;
     bool send_cancelled;
+    bool send_quiet;   /* completes only if it does not send everything */
+    bool send_settled; /* quiet: it has been submitted; send_result is what came of it */
+    int64_t send_result;
     bool end;  /* the peer has ended its stream */
     bool lost; /* the peer has reset it */
 };
@@ -55,7 +58,7 @@ struct kit_ring {
     uint32_t out_count; /* buffers that the engine has */
     bool buffer_out[4096];
     const uint8_t *sent_last;
-    unsigned sends_now;
+    unsigned sends;
     struct completion *completions; /* of the current wait */
     unsigned count;
     unsigned max;

@@ -440,7 +440,8 @@ GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle
     X(backpressure, "messages refused because a queue was full")                                   \
     X(bytes_in, "received")                                                                        \
     X(bytes_out, "sent")                                                                           \
-    X(sends_now, "sends that went at once")                                                        \
+    X(sends_now, "outputs of a batch sent at once")                                                \
+    X(sends_turn, "outputs of a batch sent with others at the end of a turn")                      \
     X(sends_queued, "sends by submission")                                                         \
     X(copied_bytes, "kept on the heap because they could not be handled or sent at once")          \
     X(scratch_switches, "connections that changed between provided buffers and scratch")           \

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* From a seed to a plan. Everything is small: limits are reached by a few hundred bytes, so that a seed
+ * takes milliseconds and still sees every queue full. */
+#include "tests/sim/plan.h"
+
+#include "tests/sim/dice.h"
+
+static enum profile profile_draw(struct dice *dice);
+static void memory_draw(struct plan *plan, struct dice *dice);
+static void limits_draw(struct plan *plan, struct dice *dice);
+static void times_draw(struct plan *plan, struct dice *dice);
+static void faults_draw(struct plan *plan, struct dice *dice);
+static void tight_draw(struct plan *plan, struct dice *dice);
+
+void plan_make(struct plan *plan, uint64_t seed, enum profile profile)
+{
+    struct dice dice = dice_make(seed, 1);
+    *plan = (struct plan){.seed = seed, .config = gyr_config_default()};
+    enum profile drawn = profile_draw(&dice);
+    plan->profile = profile == PROFILE_ANY ? drawn : profile;
+    plan->core_count = dice_between(&dice, 1, CORES_MAX);
+    plan->listener_count = dice_chance(&dice, 700) ? plan->core_count : 1;
+    plan->client_count = dice_between(&dice, 2, CLIENTS_MAX);
+    plan->socket_size = DICE_PICK(&dice, 64, 300, 1000, 4096, 20000, 100000);
+    plan->backlog = dice_between(&dice, 1, CLIENTS_MAX);
+    plan->calm_step = dice_between(&dice, 200, 40000);
+    memory_draw(plan, &dice);
+    limits_draw(plan, &dice);
+    times_draw(plan, &dice);
+    if (plan->profile != PROFILE_CALM) {
+        faults_draw(plan, &dice);
+    }
+    if (plan->profile == PROFILE_TIGHT) {
+        tight_draw(plan, &dice);
+    }
+    if (plan->profile == PROFILE_STOP) {
+        plan->stop_step = dice_between(&dice, 1, 4000);
+        plan->excuses |= EXCUSE_STOP;
+    }
+    if (plan->faults.reset != 0) {
+        plan->excuses |= EXCUSE_RESET;
+    }
+    if (plan->faults.time_jump != 0) {
+        plan->excuses |= EXCUSE_TIME;
+    }
+}
+
+static enum profile profile_draw(struct dice *dice)
+{
+    uint32_t drawn = dice_below(dice, 100);
+    return drawn < 10   ? PROFILE_CALM
+           : drawn < 45 ? PROFILE_ROUGH
+           : drawn < 65 ? PROFILE_STORM
+           : drawn < 85 ? PROFILE_TIGHT
+                        : PROFILE_STOP;
+}
+
+static void memory_draw(struct plan *plan, struct dice *dice)
+{
+    struct gyr_config *config = &plan->config;
+    config->balance = dice_chance(dice, 500) ? GYR_BALANCE_LEAST : GYR_BALANCE_HASH;
+    config->spin_us = dice_chance(dice, 200) ? dice_between(dice, 1, 100) : 0;
+    config->connections_max = CLIENTS_MAX + 2;
+    config->core_heap_size_max = 64 << 20;
+    config->submission_entries = DICE_PICK(dice, 16, 32, 64);
+    config->completion_entries = DICE_PICK(dice, 64, 128, 256);
+    config->recv_buffer_size = DICE_PICK(dice, 64, 256, 300, 1024, 4096, 65536);
+    config->recv_buffer_count = DICE_PICK(dice, 1, 2, 4, 16);
+    config->recv_scratch_threshold =
+        dice_chance(dice, 250) ? 0 : dice_between(dice, 8, config->recv_buffer_size);
+    config->mailbox_count_max = DICE_PICK(dice, 16, 64, 1024);
+}
+
+static void limits_draw(struct plan *plan, struct dice *dice)
+{
+    struct gyr_config *config = &plan->config;
+    config->head_size_max = dice_between(dice, 600, 2000);
+    config->target_size_max = dice_between(dice, 100, 400);
+    config->field_count_max = dice_between(dice, 12, 40);
+    config->body_size_max = dice_between(dice, 100, 20000);
+    config->message_size_max = DICE_PICK(dice, 200, 1000, 5000, 70000, 200000);
+    plan->message_max = config->message_size_max;
+    /* A part of a message that is sent in parts may have to wait for the rest of it, so there is always
+     * room for a whole one. */
+    config->send_queue_size_max =
+        MAX(1024U, config->message_size_max + 14 + dice_below(dice, 2000));
+    config->send_queue_high = dice_between(dice, 1, config->send_queue_size_max);
+    config->send_queue_low = dice_below(dice, config->send_queue_high + 1);
+    config->pause_size_max = dice_chance(dice, 200) ? 0 : dice_between(dice, 1, 4096);
+}
+
+static void times_draw(struct plan *plan, struct dice *dice)
+{
+    struct gyr_config *config = &plan->config;
+    config->header_timeout_ms = 60000;
+    config->body_timeout_ms = 60000;
+    config->keep_alive_timeout_ms = 60000;
+    config->handshake_timeout_ms = 60000;
+    config->heartbeat_interval_ms = DICE_PICK(dice, 20, 500, 30000);
+    config->heartbeat_timeout_ms = 60000;
+    config->idle_timeout_ms = dice_chance(dice, 300) ? 120000 : 0;
+    config->close_timeout_ms = 120000;
+    config->send_timeout_ms = 60000;
+    config->lifetime_max_ms = 0;
+    config->shutdown_window_ms = dice_below(dice, 2000);
+    config->shutdown_deadline_ms = dice_below(dice, 10000);
+}
+
+/* Each fault with its own chance, most of them in most seeds. */
+static void faults_draw(struct plan *plan, struct dice *dice)
+{
+    static const struct {
+        size_t offset;
+        uint16_t max;
+    } SURVIVABLE[] = {
+        {offsetof(struct sim_faults, short_send), 500},
+        {offsetof(struct sim_faults, short_recv), 500},
+        {offsetof(struct sim_faults, send_again), 500},
+        {offsetof(struct sim_faults, recv_again), 500},
+        {offsetof(struct sim_faults, accept_emfile), 300},
+        {offsetof(struct sim_faults, enobufs), 300},
+        {offsetof(struct sim_faults, multishot_end), 300},
+        {offsetof(struct sim_faults, late), 400},
+        {offsetof(struct sim_faults, reorder), 500},
+        {offsetof(struct sim_faults, spurious_wake), 200},
+    };
+    for (size_t i = 0; i < COUNT_OF(SURVIVABLE); i++) {
+        uint16_t chance = (uint16_t)dice_below(dice, SURVIVABLE[i].max);
+        if (dice_chance(dice, 700)) {
+            memcpy((char *)&plan->faults + SURVIVABLE[i].offset, &chance, sizeof(chance));
+        }
+    }
+    bool harsh = plan->profile == PROFILE_STORM ||
+                 (plan->profile != PROFILE_ROUGH && dice_chance(dice, 300));
+    if (harsh) {
+        plan->faults.reset = (uint16_t)dice_below(dice, 5);
+        plan->faults.time_jump = (uint16_t)dice_below(dice, 4);
+    }
+}
+
+/* So little of everything that all of it runs out. */
+static void tight_draw(struct plan *plan, struct dice *dice)
+{
+    struct gyr_config *config = &plan->config;
+    if (dice_chance(dice, 600)) {
+        config->core_heap_size_max = dice_between(dice, 9000, 60000);
+        plan->excuses |= EXCUSE_MEMORY;
+    }
+    if (dice_chance(dice, 500)) {
+        config->connections_max = dice_between(dice, 1, 6);
+        plan->excuses |= EXCUSE_LIMIT;
+    }
+    if (dice_chance(dice, 500)) {
+        config->send_queue_size_max = dice_between(dice, 300, 3000);
+        config->send_queue_high = dice_between(dice, 1, config->send_queue_size_max);
+        config->send_queue_low = dice_below(dice, config->send_queue_high + 1);
+    }
+    if (dice_chance(dice, 600)) {
+        config->header_timeout_ms = dice_between(dice, 300, 2000);
+        config->body_timeout_ms = dice_between(dice, 50, 2000);
+        config->keep_alive_timeout_ms = dice_between(dice, 50, 2000);
+        config->handshake_timeout_ms = dice_between(dice, 50, 2000);
+        config->heartbeat_interval_ms = dice_between(dice, 10, 500);
+        config->heartbeat_timeout_ms = dice_between(dice, 10, 500);
+        config->idle_timeout_ms = dice_chance(dice, 500) ? dice_between(dice, 50, 2000) : 0;
+        config->close_timeout_ms = dice_between(dice, 50, 1000);
+        config->send_timeout_ms = dice_between(dice, 10, 1000);
+        config->lifetime_max_ms = dice_chance(dice, 300) ? dice_between(dice, 500, 5000) : 0;
+        plan->excuses |= EXCUSE_TIME;
+    }
+}

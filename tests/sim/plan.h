@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* What a seed means: the configuration of the server, the faults of the world, the number of clients, and
+ * what follows from them: which ends of a connection need no other cause. */
+#ifndef TESTS_SIM_PLAN_H
+#define TESTS_SIM_PLAN_H
+
+#include "engine/ring_sim.h"
+#include "gyr/gyr.h"
+
+#define CORES_MAX 4
+#define CLIENTS_MAX 24
+
+enum profile {
+    PROFILE_ANY,   /* the seed decides */
+    PROFILE_CALM,  /* no faults */
+    PROFILE_ROUGH, /* faults that a connection survives */
+    PROFILE_STORM, /* resets and time jumps too */
+    PROFILE_TIGHT, /* little memory, few slots, short time limits */
+    PROFILE_STOP,  /* the server is stopped in the middle */
+};
+
+/* Why a connection may end before its script does. */
+enum excuse {
+    EXCUSE_RESET = 1 << 0,   /* the world breaks connections */
+    EXCUSE_TIME = 1 << 1,    /* time limits are short, or time jumps */
+    EXCUSE_MEMORY = 1 << 2,  /* the budget is small */
+    EXCUSE_LIMIT = 1 << 3,   /* there are fewer slots than clients */
+    EXCUSE_STOP = 1 << 4,    /* the server stops */
+    EXCUSE_SELF = 1 << 5,    /* the client has broken it */
+    EXCUSE_SERVICE = 1 << 6, /* the service has */
+};
+
+struct plan {
+    uint64_t seed;
+    enum profile profile;
+    struct gyr_config config;
+    struct sim_faults faults;
+    unsigned core_count;
+    unsigned listener_count;
+    unsigned client_count;
+    uint32_t socket_size;
+    uint32_t backlog;
+    uint32_t message_max; /* payload bytes of the largest message that clients send */
+    uint32_t calm_step;   /* from this step on there are no faults */
+    uint32_t stop_step;   /* the server is stopped then; 0: when all is done */
+    unsigned excuses;
+};
+
+void plan_make(struct plan *plan, uint64_t seed, enum profile profile);
+
+#endif
