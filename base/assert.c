@@ -8,6 +8,6 @@
 
 void assert_fail(const char *condition, const char *file, int line)
 {
-    fprintf(stderr, "gyr: broken assertion at %s:%d: %s\n", file, line, condition);
+    (void)fprintf(stderr, "gyr: broken assertion at %s:%d: %s\n", file, line, condition);
     abort();
 }

@@ -7,17 +7,17 @@
 
 #include <assert.h> /* static_assert */
 
-#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /* Print the broken condition and abort. */
 _Noreturn void assert_fail(const char *condition, const char *file, int line);
 
-#define ASSERT(condition)                                                                          \
-    do {                                                                                           \
-        if (UNLIKELY(!(condition))) {                                                              \
-            assert_fail(#condition, __FILE__, __LINE__);                                           \
-        }                                                                                          \
+#define ASSERT(condition)                                \
+    do {                                                 \
+        if (UNLIKELY(!(condition))) {                    \
+            assert_fail(#condition, __FILE__, __LINE__); \
+        }                                                \
     } while (0)
 
 #ifdef GYR_DEBUG

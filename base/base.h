@@ -14,14 +14,14 @@
 /* A function that can fail returns int: 0 done, NEED_MORE bring more bytes, < 0 failed. */
 #define NEED_MORE 1
 
-#define MUST_CHECK __attribute__((warn_unused_result))
-#define READS(pointer, size) __attribute__((access(read_only, pointer, size)))
+#define MUST_CHECK            __attribute__((warn_unused_result))
+#define READS(pointer, size)  __attribute__((access(read_only, pointer, size)))
 #define WRITES(pointer, size) __attribute__((access(write_only, pointer, size)))
-#define CACHE_LINE 64
+#define CACHE_LINE            64
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MIN(a, b)       ((a) < (b) ? (a) : (b))
+#define MAX(a, b)       ((a) > (b) ? (a) : (b))
 #define CONTAINER_OF(pointer, type, member) \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
@@ -38,7 +38,9 @@ struct span {
 #define SPAN_LITERAL(text) ((struct span){(const uint8_t *)("" text), sizeof(text) - 1})
 
 /* The same where a constant is asked for. */
+/* clang-format off */
 #define SPAN_STATIC(text) {(const uint8_t *)("" text), sizeof(text) - 1}
+/* clang-format on */
 
 static inline struct span span_of(const void *ptr, size_t size)
 {

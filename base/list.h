@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Intrusive doubly linked list. A list is a ring with the head as its sentinel; a node that is in no
- * list points at itself, or is zero and has never been in one. */
+/* Intrusive doubly linked list. A list is a ring with the head as its sentinel; a node that is in
+ * no list points at itself, or is zero and has never been in one. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The loop. Journey: hops 1 and 2. A turn reads as the journey does: dispatch what the last wait brought,
- * mail, timers, flush what is dirty, publish statistics, wait. The wait comes last, so that between two
- * turns a core is either asleep and says so in its mailbox, or has something to do.
+/* The loop. Journey: hops 1 and 2. A turn reads as the journey does: dispatch what the last wait
+ * brought, mail, timers, flush what is dirty, publish statistics, wait. The wait comes last, so
+ * that between two turns a core is either asleep and says so in its mailbox, or has something to
+ * do.
  *
  *     RUNNING --core_stop, seen by drain_begin--> DRAINING --(nothing left) drain_step--> ENDED */
 #include "engine/core.h"
@@ -12,12 +13,13 @@
 
 #include <errno.h>
 
-#define ACCEPT_RETRY_MS 100     /* after running out of descriptors or memory */
-#define DRAIN_STEP_MS 10        /* the spread of Close 1001 goes on this often */
+#define ACCEPT_RETRY_MS     100 /* after running out of descriptors or memory */
+#define DRAIN_STEP_MS       10  /* the spread of Close 1001 goes on this often */
 #define TROUBLE_INTERVAL_MS 1000
-#define CLOCK_START_MS 1000     /* so that no time is 0 */
+#define CLOCK_START_MS      1000 /* so that no time is 0 */
 
 static int core_allocate(struct core *core, struct gyr_error *error);
+static void listeners_close(struct core *core);
 static void turn_sends_settle(struct core *core);
 static uint64_t wait_timeout(struct core *core);
 static void clock_update(struct core *core);
@@ -83,8 +85,8 @@ int core_create(const struct core_config *config, struct core **core_out, struct
 static int core_allocate(struct core *core, struct gyr_error *error)
 {
     const struct gyr_config *config = core->config;
-    core->exchange_stride = (sizeof(struct gyr_conn) + core->service->conn_data_size + 15) &
-                            ~(size_t)15;
+    core->exchange_stride =
+        (sizeof(struct gyr_conn) + core->service->conn_data_size + 15) & ~(size_t)15;
     core->heap = heap_create(config->core_heap_size_max);
     core->staging = memory_map(CORE_STAGING_SIZE);
     core->scratch = memory_map(config->recv_buffer_size + MESSAGE_PADDING);
@@ -105,24 +107,34 @@ void core_destroy(struct core *core)
     ASSERT(core->open_count == 0);
     ASSERT(core->heap_accounted == 0); /* A1 */
     mailbox_close(&core->mailbox, core);
-    for (unsigned i = 0; i < core->listener_count; i++) {
-        if (core->listeners[i].fd >= 0 && !core->listeners[i].armed) {
-            core->ring->ops->close(core->ring, core->listeners[i].fd);
-        }
-    }
+    listeners_close(core);
     core->ring->ops->destroy(core->ring);
     core->ring = NULL;
     if (core->heap != NULL) {
         ASSERT(heap_used(core->heap) == 0); /* A1 */
         heap_destroy(core->heap);
     }
+    const struct gyr_config *config = core->config;
     memory_unmap(core->staging, CORE_STAGING_SIZE);
-    memory_unmap(core->scratch, core->config->recv_buffer_size + MESSAGE_PADDING);
-    memory_unmap(core->transports, core->config->connections_max * sizeof(struct transport));
-    memory_unmap(core->exchanges, core->config->connections_max * core->exchange_stride);
+    memory_unmap(core->scratch, config->recv_buffer_size + MESSAGE_PADDING);
+    memory_unmap(core->transports, config->connections_max * sizeof(struct transport));
+    memory_unmap(core->exchanges, config->connections_max * core->exchange_stride);
     memory_free(core->listeners);
     memory_free(core->data);
     core->state = CORE_ENDED;
+}
+
+/* Nothing accepts any more. */
+static void listeners_close(struct core *core)
+{
+    for (unsigned i = 0; i < core->listener_count; i++) {
+        struct core_listener *listener = &core->listeners[i];
+        ASSERT(!listener->armed);
+        if (listener->fd >= 0) {
+            core->ring->ops->close(core->ring, listener->fd);
+            listener->fd = -1;
+        }
+    }
 }
 
 void core_free(struct core *core)
@@ -183,8 +195,8 @@ bool core_turn(struct core *core)
     return true;
 }
 
-/* The wait has submitted the turn's sends, and those that did not send everything have completed: tell
- * the transports, return the buffers. */
+/* The wait has submitted the turn's sends, and those that did not send everything have completed:
+ * tell the transports, return the buffers. */
 static void turn_sends_settle(struct core *core)
 {
     unsigned kept = 0;
@@ -292,6 +304,10 @@ static void on_accept(struct core *core, uint32_t index, const struct completion
     }
     listener->armed = false;
     if (listener->cancelled) {
+        /* Closed at once, so that newcomers are refused rather than left in a queue nobody reads.
+         * Not earlier: what accepts still holds the socket. */
+        core->ring->ops->close(core->ring, listener->fd);
+        listener->fd = -1;
         return;
     }
     if (completion->result >= 0 || completion->result == -ECONNABORTED ||
@@ -305,8 +321,8 @@ static void on_accept(struct core *core, uint32_t index, const struct completion
     timer_start(&core->wheel, &core->accept_timer, core->now_ms + ACCEPT_RETRY_MS);
 }
 
-/* Keep a connection that was just accepted, or give it to the core with the fewest. A small difference is
- * kept: handing over wakes the other core. */
+/* Keep a connection that was just accepted, or give it to the core with the fewest. A small
+ * difference is kept: handing over wakes the other core. */
 static void place(struct core *core, int fd)
 {
     uint32_t mine = atomic_load_explicit(&core->load, memory_order_relaxed);
@@ -426,7 +442,10 @@ static void drain_begin(struct core *core)
     core->drain_total = core->transport_used;
     for (unsigned i = 0; i < core->listener_count; i++) {
         core->listeners[i].cancelled = true;
-        if (core->listeners[i].armed) {
+        if (!core->listeners[i].armed) {
+            core->ring->ops->close(core->ring, core->listeners[i].fd);
+            core->listeners[i].fd = -1;
+        } else {
             core->ring->ops->cancel(core->ring, core_user_data(CORE_OP_ACCEPT, 0, i));
         }
     }
@@ -439,8 +458,8 @@ static void drain_begin(struct core *core)
     }
 }
 
-/* Close a share of the connections that fits the time that has passed; cut what is left at the deadline;
- * end when nothing is left. */
+/* Close a share of the connections that fits the time that has passed; cut what is left at the
+ * deadline; end when nothing is left. */
 static void drain_step(struct core *core)
 {
     const struct gyr_config *config = core->config;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A core: one ring and everything it owns. core_turn() is the loop's body; the thread around it is a
- * thin loop, and the simulator calls it for any number of cores in one thread. */
+/* A core: one ring and everything it owns. core_turn() is the loop's body; the thread around it is
+ * a thin loop, and the simulator calls it for any number of cores in one thread. */
 #ifndef ENGINE_CORE_H
 #define ENGINE_CORE_H
 
@@ -16,11 +16,11 @@
 
 #include <stdalign.h>
 
-#define CORE_COMPLETIONS_MAX 256 /* handled per turn, before anything else gets its chance */
-#define CORE_STAGING_SIZE 262144 /* output of the batches of a turn that is not framed in place */
-#define CORE_TURN_SENDS_MAX 255  /* batches whose output goes out together at the end of the turn */
-#define CORE_NO_BUFFER UINT32_MAX
-#define CORE_INDEX_NONE UINT32_MAX
+#define CORE_COMPLETIONS_MAX 256    /* handled per turn, before anything else gets its chance */
+#define CORE_STAGING_SIZE    262144 /* output of the batches of a turn that is not framed in place */
+#define CORE_TURN_SENDS_MAX  255 /* batches whose output goes out together at the end of the turn */
+#define CORE_NO_BUFFER       UINT32_MAX
+#define CORE_INDEX_NONE      UINT32_MAX
 
 /* What a struct gyr_timer holds. */
 struct user_timer {
@@ -55,9 +55,9 @@ struct core_output {
     struct transport *transport; /* whose batch is handled now, or NULL */
     uint8_t *start;
     uint8_t *end;
-    uint8_t *limit; /* a run that begins at start must end here: send_queue_size_max */
-    uint32_t buffer_id;  /* of the provided buffer that the input lies in, or CORE_NO_BUFFER */
-    bool staged;         /* start and end lie in staging */
+    uint8_t *limit;         /* a run that begins at start must end here: send_queue_size_max */
+    uint32_t buffer_id;     /* of the provided buffer that the input lies in, or CORE_NO_BUFFER */
+    bool staged;            /* start and end lie in staging */
     struct entry *reserved; /* what transport_reserve gave, if not staging */
 };
 
@@ -73,9 +73,10 @@ struct core_turn_send {
 /* The message that on_message is looking at. */
 struct core_message {
     struct gyr_conn *exchange; /* NULL outside of on_message */
-    struct gyr_conn *in_place; /* the same if its reply may be framed around it; any other output of its
+    struct gyr_conn
+        *in_place;  /* the same if its reply may be framed around it; any other output of its
                                   transport clears it */
-    uint8_t *bytes;            /* NULL: given up by gyr_reply */
+    uint8_t *bytes; /* NULL: given up by gyr_reply */
     size_t size;
     struct entry *entry; /* owned if it was assembled; NULL: it lies in the input */
 };
@@ -102,23 +103,23 @@ struct core {
     uint64_t now_ms;
     struct core_output out;
     struct core_message message;
-    uint8_t *staging; /* owned; CORE_STAGING_SIZE */
-    uint32_t staging_used;     /* by the batches of this turn */
+    uint8_t *staging;      /* owned; CORE_STAGING_SIZE */
+    uint32_t staging_used; /* by the batches of this turn */
     uint32_t turn_send_count;
     bool settle_soon; /* something waits for a turn send: do not sleep on it */
     struct core_turn_send turn_sends[CORE_TURN_SENDS_MAX];
-    uint8_t *scratch; /* owned; config->recv_buffer_size and MESSAGE_PADDING */
+    uint8_t *scratch;             /* owned; config->recv_buffer_size and MESSAGE_PADDING */
     struct transport *transports; /* owned; config->connections_max slots */
     uint8_t *exchanges;           /* owned; the same number, exchange_stride bytes each */
     size_t exchange_stride;
-    uint32_t transport_free;      /* first free slot that was used before */
-    uint32_t transport_used;      /* slots that were ever used */
+    uint32_t transport_free; /* first free slot that was used before */
+    uint32_t transport_used; /* slots that were ever used */
     uint32_t exchange_free;
     uint32_t exchange_used;
     uint32_t dirty_head;
     uint32_t dirty_tail;
     uint32_t open_count;
-    uint64_t heap_accounted; /* sum of heap_size over all transports (A1) */
+    uint64_t heap_accounted;     /* sum of heap_size over all transports (A1) */
     struct http_request request; /* the head being parsed */
     uint64_t date_next_ms;
     uint8_t date[HTTP_DATE_SIZE];
@@ -127,20 +128,21 @@ struct core {
     struct timer_wheel wheel;
     struct core_listener *listeners; /* owned */
     unsigned listener_count;
-    struct timer accept_timer;  /* accepting failed: try again */
+    struct timer accept_timer; /* accepting failed: try again */
     struct timer drain_timer;
     uint64_t drain_start_ms;
     uint32_t drain_next; /* slot that the spread of Close 1001 has reached */
     uint32_t drain_total;
     uint64_t trouble_ms;    /* when on_trouble was called last */
     uint64_t trouble_count; /* since then */
-    void *data; /* owned; service->core_data_size */
-    bool data_ready; /* on_core_start has succeeded: on_core_stop is owed */
+    void *data;             /* owned; service->core_data_size */
+    bool data_ready;        /* on_core_start has succeeded: on_core_stop is owed */
     struct gyr_server *server;
     struct core *const *peers;
     unsigned peer_count;
     unsigned index;
-    uint32_t offload_count; /* calls of gyr_offload that have not come back; the core waits for them */
+    uint32_t
+        offload_count; /* calls of gyr_offload that have not come back; the core waits for them */
     unsigned completion_count; /* from the last wait */
     struct completion completions[CORE_COMPLETIONS_MAX];
 
@@ -163,8 +165,8 @@ MUST_CHECK int core_listen(struct core *core, int fd);
 /* One turn: wait, dispatch, mail, timers, flush. False once the core has ended. */
 bool core_turn(struct core *core);
 
-/* Release what a core owns, on its thread; it has ended, or has never taken a turn. Its memory stays until
- * core_free, so that other threads find its mailbox closed. */
+/* Release what a core owns, on its thread; it has ended, or has never taken a turn. Its memory
+ * stays until core_free, so that other threads find its mailbox closed. */
 void core_destroy(struct core *core);
 void core_free(struct core *core);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The error list as texts and codes; and the one line that a failed start leaves behind: the name of the thing, its value, and
- * what to do about it. */
+/* The error list as texts and codes; and the one line that a failed start leaves behind: the name
+ * of the thing, its value, and what to do about it. */
 #include "engine/error.h"
 
 #include <stdarg.h>
@@ -22,16 +22,34 @@ void error_write(struct gyr_error *error, const char *format, ...)
     }
 }
 
+struct error_row {
+    int value;
+    uint16_t close_code;
+    uint16_t status_code;
+    const char *message;
+};
+
+#define ERROR_ROW(name, value, close_code, status_code, message) \
+    {(value), (close_code), (status_code), message},
+static const struct error_row error_rows[] = {GYR_ERRORS(ERROR_ROW)};
+#undef ERROR_ROW
+
+/* Errors are rare: a search will do. */
+static const struct error_row *error_row(int err)
+{
+    for (size_t i = 0; i < COUNT_OF(error_rows); i++) {
+        if (error_rows[i].value == err) {
+            return &error_rows[i];
+        }
+    }
+    return NULL;
+}
+
 const char *gyr_strerror(int err)
 {
-    switch (err) {
-#define ERROR_TEXT(name, value, close_code, status_code, message)                                  \
-    case GYR_ERR_##name:                                                                           \
-        return message;
-        GYR_ERRORS(ERROR_TEXT)
-#undef ERROR_TEXT
-    default:
-        break;
+    const struct error_row *row = error_row(err);
+    if (row != NULL) {
+        return row->message;
     }
     const char *text = err < 0 && err >= -4095 ? strerrordesc_np(-err) : NULL;
     return text != NULL ? text : "unknown error";
@@ -39,26 +57,12 @@ const char *gyr_strerror(int err)
 
 unsigned error_status_code(int err)
 {
-    switch (err) {
-#define ERROR_STATUS(name, value, close_code, status_code, message)                                \
-    case GYR_ERR_##name:                                                                           \
-        return status_code;
-        GYR_ERRORS(ERROR_STATUS)
-#undef ERROR_STATUS
-    default:
-        return 0;
-    }
+    const struct error_row *row = error_row(err);
+    return row == NULL ? 0 : row->status_code;
 }
 
 uint16_t error_close_code(int err)
 {
-    switch (err) {
-#define ERROR_CLOSE(name, value, close_code, status_code, message)                                 \
-    case GYR_ERR_##name:                                                                           \
-        return close_code;
-        GYR_ERRORS(ERROR_CLOSE)
-#undef ERROR_CLOSE
-    default:
-        return 0;
-    }
+    const struct error_row *row = error_row(err);
+    return row == NULL ? 0 : row->close_code;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The calls that a service makes on a connection: each checks the state of its exchange and leaves the
- * work to the session or the transport. None of them calls back. */
+/* The calls that a service makes on a connection: each checks the state of its exchange and leaves
+ * the work to the session or the transport. None of them calls back. */
 #include "engine/exchange.h"
 
 #include "engine/session.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* An exchange is what a service sees of a transport: one WebSocket, or one HTTP request and its answer.
- * Pause, waiting, user data and the name by which other threads find it belong to the exchange; the
- * socket does not. */
+/* An exchange is what a service sees of a transport: one WebSocket, or one HTTP request and its
+ * answer. Pause, waiting, user data and the name by which other threads find it belong to the
+ * exchange; the socket does not. */
 #ifndef ENGINE_EXCHANGE_H
 #define ENGINE_EXCHANGE_H
 
@@ -21,22 +21,22 @@ enum exchange_state {
 };
 
 enum exchange_flags {
-    EXCHANGE_F_PENDING = 1 << 0,        /* GYR_PENDING was returned */
-    EXCHANGE_F_PAUSED = 1 << 1,         /* gyr_pause */
-    EXCHANGE_F_PARTS = 1 << 2,          /* on_part instead of on_message */
-    EXCHANGE_F_SENDING_PARTS = 1 << 3,  /* a message is being sent in parts */
-    EXCHANGE_F_CLOSE = 1 << 4,          /* HTTP: close after the answer */
-    EXCHANGE_F_NO_CONTENT = 1 << 5,     /* HEAD: the response has no content */
-    EXCHANGE_F_HANDSHAKE = 1 << 6,      /* a valid WebSocket handshake */
-    EXCHANGE_F_COLLECT = 1 << 7,        /* gyr_collect */
-    EXCHANGE_F_BODY = 1 << 8,           /* content is still to come */
-    EXCHANGE_F_CONTINUE = 1 << 9,       /* the client waits for 100 Continue */
-    EXCHANGE_F_HTTP_1_0 = 1 << 10,      /* keep-alive must be said */
-    EXCHANGE_F_OPENED = 1 << 11,        /* on_open ran: on_close is owed (D1) */
-    EXCHANGE_F_IN_REQUEST = 1 << 12,    /* on_request is running: the head can be looked at */
-    EXCHANGE_F_RESULT = 1 << 13,        /* gyr_finish has brought the result of what is pending */
-    EXCHANGE_F_QUEUE_HIGH = 1 << 15,    /* GYR_QUEUE_HIGH was returned */
-    EXCHANGE_F_CLOSE_SENT = 1 << 14,    /* gyr_close came before on_open */
+    EXCHANGE_F_PENDING = 1 << 0,       /* GYR_PENDING was returned */
+    EXCHANGE_F_PAUSED = 1 << 1,        /* gyr_pause */
+    EXCHANGE_F_PARTS = 1 << 2,         /* on_part instead of on_message */
+    EXCHANGE_F_SENDING_PARTS = 1 << 3, /* a message is being sent in parts */
+    EXCHANGE_F_CLOSE = 1 << 4,         /* HTTP: close after the answer */
+    EXCHANGE_F_NO_CONTENT = 1 << 5,    /* HEAD: the response has no content */
+    EXCHANGE_F_HANDSHAKE = 1 << 6,     /* a valid WebSocket handshake */
+    EXCHANGE_F_COLLECT = 1 << 7,       /* gyr_collect */
+    EXCHANGE_F_BODY = 1 << 8,          /* content is still to come */
+    EXCHANGE_F_CONTINUE = 1 << 9,      /* the client waits for 100 Continue */
+    EXCHANGE_F_HTTP_1_0 = 1 << 10,     /* keep-alive must be said */
+    EXCHANGE_F_OPENED = 1 << 11,       /* on_open ran: on_close is owed (D1) */
+    EXCHANGE_F_IN_REQUEST = 1 << 12,   /* on_request is running: the head can be looked at */
+    EXCHANGE_F_RESULT = 1 << 13,       /* gyr_finish has brought the result of what is pending */
+    EXCHANGE_F_QUEUE_HIGH = 1 << 15,   /* GYR_QUEUE_HIGH was returned */
+    EXCHANGE_F_CLOSE_SENT = 1 << 14,   /* gyr_close came before on_open */
 };
 
 /* The public name of an exchange is the same object. */
@@ -78,15 +78,16 @@ struct http_state {
 struct gyr_conn *exchange_acquire(struct transport *transport);
 void exchange_release(struct gyr_conn *exchange);
 
-/* May a message, or this part of one, be sent now? 0; GYR_ERR_ARGUMENT, GYR_ERR_STATE, GYR_ERR_CLOSED. */
+/* May a message, or this part of one, be sent now? 0; GYR_ERR_ARGUMENT, GYR_ERR_STATE,
+ * GYR_ERR_CLOSED. */
 MUST_CHECK int exchange_may_send(const struct gyr_conn *exchange, enum gyr_opcode opcode,
                                  struct gyr_span payload, unsigned flags);
 
 /* Nothing may be handed to it now. */
 static inline bool exchange_is_waiting(const struct gyr_conn *exchange)
 {
-    return (exchange->flags &
-            (EXCHANGE_F_PENDING | EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH)) != 0;
+    return (exchange->flags & (EXCHANGE_F_PENDING | EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH)) !=
+           0;
 }
 
 static inline struct core *exchange_core(const struct gyr_conn *exchange)

@@ -11,9 +11,9 @@
  *
  * A socket file outlives its process. Whether anybody listens behind one is asked by connecting.
  *
- * A process on io_uring that is killed may be reaped some 5 to 17 ms (measured, Linux 6.18) before its
- * ring has let go of its listener. So that a supervisor can start the next one at once, an address that
- * is in use is tried again for a moment. */
+ * A process on io_uring that is killed may be reaped some 5 to 17 ms (measured, Linux 6.18) before
+ * its ring has let go of its listener. So that a supervisor can start the next one at once, an
+ * address that is in use is tried again for a moment. */
 #include "engine/listener.h"
 #include "engine/error.h"
 

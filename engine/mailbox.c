@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The mailbox is a stack that writers push to with one compare-and-swap and the owner takes whole and
- * turns round. Sleeping is the classic handshake: the owner sets `sleeping` and then looks for mail; a
- * writer pushes and then looks at `sleeping`. Both pairs are sequentially consistent, so at least one of
- * the two sees the other. */
+/* The mailbox is a stack that writers push to with one compare-and-swap and the owner takes whole
+ * and turns round. Sleeping is the classic handshake: the owner sets `sleeping` and then looks for
+ * mail; a writer pushes and then looks at `sleeping`. Both pairs are sequentially consistent, so at
+ * least one of the two sees the other. */
 #include "engine/mailbox.h"
 
 #include "engine/memory.h"
@@ -39,8 +39,7 @@ static int mailbox_push(struct mailbox *mailbox, const struct mail *mail)
     if (newest == MAILBOX_CLOSED) {
         return GYR_ERR_CLOSED;
     }
-    if (atomic_fetch_add_explicit(&mailbox->count, 1, memory_order_relaxed) >=
-        mailbox->count_max) {
+    if (atomic_fetch_add_explicit(&mailbox->count, 1, memory_order_relaxed) >= mailbox->count_max) {
         atomic_fetch_sub_explicit(&mailbox->count, 1, memory_order_relaxed);
         return GYR_ERR_BACKPRESSURE;
     }
@@ -64,8 +63,8 @@ static int mailbox_push(struct mailbox *mailbox, const struct mail *mail)
 
 void mailbox_wake(struct mailbox *mailbox, struct ring *from)
 {
-    /* Partner: mailbox_sleep. Only the first of several writers pays for the wake. An owner that ends is
-     * awake, so once mailbox_close has seen no writer, nobody touches the ring any more. */
+    /* Partner: mailbox_sleep. Only the first of several writers pays for the wake. An owner that
+     * ends is awake, so once mailbox_close has seen no writer, nobody touches the ring any more. */
     if (!atomic_load_explicit(&mailbox->sleeping, memory_order_seq_cst)) {
         return;
     }
@@ -96,8 +95,7 @@ unsigned mailbox_run(struct mailbox *mailbox, struct core *core)
     if (atomic_load_explicit(&mailbox->newest, memory_order_relaxed) == NULL) {
         return 0;
     }
-    struct mail *newest =
-        atomic_exchange_explicit(&mailbox->newest, NULL, memory_order_acquire);
+    struct mail *newest = atomic_exchange_explicit(&mailbox->newest, NULL, memory_order_acquire);
     return mailbox_run_list(mailbox, newest, core);
 }
 

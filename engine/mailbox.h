@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What other threads want a core to do: a bounded list, lock-free, many writers, one reader. The calls
- * of one thread keep their order. */
+/* What other threads want a core to do: a bounded list, lock-free, many writers, one reader. The
+ * calls of one thread keep their order. */
 #ifndef ENGINE_MAILBOX_H
 #define ENGINE_MAILBOX_H
 
@@ -36,8 +36,8 @@ struct mailbox {
 
 void mailbox_init(struct mailbox *mailbox, struct ring *ring, uint32_t count_max);
 
-/* Any thread: queue a copy of `mail` and wake the core if it sleeps. `from` is the calling core's ring,
- * or NULL. GYR_ERR_BACKPRESSURE, GYR_ERR_CLOSED, GYR_ERR_MEMORY. */
+/* Any thread: queue a copy of `mail` and wake the core if it sleeps. `from` is the calling core's
+ * ring, or NULL. GYR_ERR_BACKPRESSURE, GYR_ERR_CLOSED, GYR_ERR_MEMORY. */
 MUST_CHECK int mailbox_put(struct mailbox *mailbox, const struct mail *mail, struct ring *from);
 
 /* Any thread: end the core's wait without mail. */

@@ -2,9 +2,9 @@
 /* Budgeted heaps on mimalloc, and the only file that knows it.
  *
  * Debian's libmimalloc.so exports malloc and free. Linking it would replace the allocator of every
- * program that links libgyr; so it is opened at run time with its symbols kept local, and only its mi_*
- * functions are called. Without it the heaps use the C library, with the same budget. Builds with a
- * sanitizer always use the C library, so that the sanitizer sees each block. */
+ * program that links libgyr; so it is opened at run time with its symbols kept local, and only its
+ * mi_* functions are called. Without it the heaps use the C library, with the same budget. Builds
+ * with a sanitizer always use the C library, so that the sanitizer sees each block. */
 #include "engine/memory.h"
 
 #include <mimalloc.h>
@@ -35,7 +35,7 @@ static pthread_once_t allocator_once = PTHREAD_ONCE_INIT;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
     __has_feature(memory_sanitizer)
 #define SANITIZED 1
 #endif
@@ -50,7 +50,7 @@ static bool symbol_load(void *library, const char *name, void *function, size_t 
     return symbol != NULL;
 }
 
-#define SYMBOL_LOAD(library, name, function)                                                       \
+#define SYMBOL_LOAD(library, name, function) \
     symbol_load(library, name, &(function), sizeof(function))
 
 static void allocator_open(void)
@@ -103,8 +103,7 @@ void *heap_alloc(struct heap *heap, size_t size)
     if (UNLIKELY(size > heap->size_max - heap->used)) {
         return NULL;
     }
-    void *pointer =
-        heap->native != NULL ? allocator.heap_malloc(heap->native, size) : malloc(size);
+    void *pointer = heap->native != NULL ? allocator.heap_malloc(heap->native, size) : malloc(size);
     if (LIKELY(pointer != NULL)) {
         heap->used += size;
         heap->block_count++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory of a core: a heap with a budget for everything that peers can make grow, and zeroed address
- * space for the tables that are sized at start. */
+/* Memory of a core: a heap with a budget for everything that peers can make grow, and zeroed
+ * address space for the tables that are sized at start. */
 #ifndef ENGINE_MEMORY_H
 #define ENGINE_MEMORY_H
 
@@ -8,8 +8,8 @@
 
 struct heap;
 
-/* Make the heap of the calling thread's core; `size_max` bytes at most are handed out at a time. NULL
- * when memory is used up. */
+/* Make the heap of the calling thread's core; `size_max` bytes at most are handed out at a time.
+ * NULL when memory is used up. */
 struct heap *heap_create(uint64_t size_max);
 
 /* Release the heap and everything that is still in it. */
@@ -27,7 +27,8 @@ uint64_t heap_used(const struct heap *heap);
 /* "mimalloc", or "libc" where libmimalloc.so.2 is not installed; lives for ever. */
 const char *heap_allocator_name(void);
 
-/* Zeroed memory that takes no room until it is touched, aligned to a page; NULL when there is none. */
+/* Zeroed memory that takes no room until it is touched, aligned to a page; NULL when there is
+ * none. */
 void *memory_map(size_t size);
 void memory_unmap(void *pointer, size_t size);
 

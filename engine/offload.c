@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The pool: one list, one lock, threads started as they are needed. A core waits for its own calls before
- * it ends, so their completion always finds its mailbox open. The completion's place in the mailbox cannot
- * be refused for want of room: a refused one is tried again until the core has made room. */
+/* The pool: one list, one lock, threads started as they are needed. A core waits for its own calls
+ * before it ends, so their completion always finds its mailbox open. The completion's place in the
+ * mailbox cannot be refused for want of room: a refused one is tried again until the core has made
+ * room. */
 #include "engine/offload.h"
 
 #include "engine/core.h"
@@ -39,8 +40,7 @@ static void job_done(struct core *core, struct mail *mail);
 
 struct offload *offload_create(unsigned thread_count_max, unsigned count_max)
 {
-    struct offload *offload =
-        memory_alloc(sizeof(*offload) + thread_count_max * sizeof(pthread_t));
+    struct offload *offload = memory_alloc(sizeof(*offload) + thread_count_max * sizeof(pthread_t));
     if (offload != NULL) {
         pthread_mutex_init(&offload->lock, NULL);
         pthread_cond_init(&offload->wake, NULL);

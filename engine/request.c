@@ -64,16 +64,15 @@ bool gyr_request_offers(const struct gyr_request *request, const char *subprotoc
 
 struct gyr_span gyr_request_field(const struct gyr_request *request, const char *name)
 {
-    int index =
-        http_request_find(request->head, request->bytes, span_of(name, strlen(name)), 0);
+    int index = http_request_find(request->head, request->bytes, span_of(name, strlen(name)), 0);
     if (index < 0) {
         return (struct gyr_span){0};
     }
     return slice_public(request, request->head->fields[index].value);
 }
 
-bool gyr_request_field_at(const struct gyr_request *request, unsigned index,
-                          struct gyr_span *name, struct gyr_span *value)
+bool gyr_request_field_at(const struct gyr_request *request, unsigned index, struct gyr_span *name,
+                          struct gyr_span *value)
 {
     if (index >= request->head->field_count) {
         return false;

@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel seam. A dozen operations and one 16-byte completion, behind one const struct ring_ops
  * chosen when a core is created: ring_uring.c (io_uring, Linux 6.1 and later), ring_sim.c (a seeded
- * simulator that owns time, the network and every fault). tests/ring_contract runs the same scripts on
- * all implementations.
+ * simulator that owns time, the network and every fault). tests/ring_contract runs the same scripts
+ * on all implementations.
  *
  * Promises that the engine leans on:
  *
- *   - Every *_start yields completions with its user_data; the last one, and only that, comes without
- *     COMPLETION_F_MORE. Until then the descriptor and the memory named in it belong to the ring,
- *     whatever the result says.
- *   - Completions of one operation come in order. Completions of different operations may come in any.
+ *   - Every *_start yields completions with its user_data; the last one, and only that, comes
+ *     without COMPLETION_F_MORE. Until then the descriptor and the memory named in it belong to the
+ *     ring, whatever the result says.
+ *   - Completions of one operation come in order. Completions of different operations may come in
+ *     any.
  *   - No operation completes inside the call that starts it; completions come out of `wait` alone.
  *   - A cancelled operation still yields its last completion (-ECANCELED, or what it had reached).
- *   - A quiet send yields a completion only if it did not send everything; whether it will is settled
- *     when the next `submit` or `wait` has returned, and such a completion is then returned by that
- *     or the next `wait`, or by the one after if `max` cut that short.
- *   - send_now and recv_now never wait. Going from recv_start to recv_now means: cancel, consume the
- *     completions in order up to the last one, and only then recv_now; otherwise bytes change places.
- *   - close on a descriptor with an operation in flight is forbidden: shutdown or cancel first, since
- *     close alone sends no FIN while a receive is armed.
- *   - All calls belong to the thread that created the ring, except ring_wake, which is legal on any. */
+ *   - A quiet send yields a completion only if it did not send everything; whether it will is
+ *     settled when the next `submit` or `wait` has returned, and such a completion is then returned
+ *     by that or the next `wait`, or by the one after if `max` cut that short.
+ *   - send_now and recv_now never wait. Going from recv_start to recv_now means: cancel, consume
+ *     the completions in order up to the last one, and only then recv_now; otherwise bytes change
+ *     places.
+ *   - close on a descriptor with an operation in flight is forbidden: shutdown or cancel first,
+ *     since close alone sends no FIN while a receive is armed.
+ *   - All calls belong to the thread that created the ring, except ring_wake, which is legal on
+ *     any. */
 #ifndef ENGINE_RING_H
 #define ENGINE_RING_H
 
 #include "base/base.h"
 
-#define COMPLETION_F_MORE 0x1   /* more completions of this operation will come */
-#define COMPLETION_F_BUFFER 0x2 /* buffer_id names a provided buffer that now is ours to return */
+#define COMPLETION_F_MORE     0x1 /* more completions of this operation will come */
+#define COMPLETION_F_BUFFER   0x2 /* buffer_id names a provided buffer that now is ours to return */
 #define COMPLETION_F_NONEMPTY 0x4 /* a hint: the socket held more bytes when this one was made */
 
 struct completion {
@@ -37,12 +40,13 @@ struct completion {
 };
 static_assert(sizeof(struct completion) == 16, "four completions fill a cache line");
 
-/* Events of poll_start, with the values of poll(2). ERR, HUP and RDHUP are reported whether asked for
- * or not: io_uring watches for the half close too, always. As it does not go away, who only waits for a
- * reset polls multishot, which reports changes; a poll once would complete at once, again and again. */
-#define RING_POLL_IN 0x001
-#define RING_POLL_ERR 0x008
-#define RING_POLL_HUP 0x010
+/* Events of poll_start, with the values of poll(2). ERR, HUP and RDHUP are reported whether asked
+ * for or not: io_uring watches for the half close too, always. As it does not go away, who only
+ * waits for a reset polls multishot, which reports changes; a poll once would complete at once,
+ * again and again. */
+#define RING_POLL_IN    0x001
+#define RING_POLL_ERR   0x008
+#define RING_POLL_HUP   0x010
 #define RING_POLL_RDHUP 0x2000
 
 #define RING_USER_DATA_MAX (UINT64_MAX - 16) /* greater values are the ring's own */
@@ -67,19 +71,19 @@ struct ring_ops {
      * in `why` (size 256) that names what is missing and how to allow it. */
     int (*create)(const struct ring_config *config, struct ring **ring, char *why);
 
-    /* Release everything; operations still in flight are cancelled first and their memory is free to
-     * reuse when this returns. Descriptors stay open. A connection that was accepted and not yet
+    /* Release everything; operations still in flight are cancelled first and their memory is free
+     * to reuse when this returns. Descriptors stay open. A connection that was accepted and not yet
      * reported is lost with its descriptor: end accept_start first. */
     void (*destroy)(struct ring *ring);
 
-    /* Submissions: queued, and given to the kernel by `submit` or `wait`. They cannot fail; when the
-     * queue is full they submit first. */
+    /* Submissions: queued, and given to the kernel by `submit` or `wait`. They cannot fail; when
+     * the queue is full they submit first. */
 
-    /* Accept connections until cancelled or failed (multishot): result is a new descriptor, close on
-     * exec, not blocking as far as send_now and recv_now are concerned. */
+    /* Accept connections until cancelled or failed (multishot): result is a new descriptor, close
+     * on exec, not blocking as far as send_now and recv_now are concerned. */
     void (*accept_start)(struct ring *ring, int fd, uint64_t user_data);
-    /* Receive into provided buffers until cancelled, ended or failed (multishot). -ENOBUFS ends it when
-     * no buffer is left: start it again when one has been returned. */
+    /* Receive into provided buffers until cancelled, ended or failed (multishot). -ENOBUFS ends it
+     * when no buffer is left: start it again when one has been returned. */
     void (*recv_start)(struct ring *ring, int fd, uint64_t user_data);
     /* Report readiness: with `multishot` at each change until cancelled, otherwise once. */
     void (*poll_start)(struct ring *ring, int fd, uint32_t events, bool multishot,
@@ -93,9 +97,10 @@ struct ring_ops {
 
     /* Give the queued submissions to the kernel without waiting. */
     void (*submit)(struct ring *ring);
-    /* Submit, wait at most timeout_ns for a completion (0: do not wait; UINT64_MAX: no limit), refresh
-     * now_ns, and write up to `max` completions in the order they came. Returns their number; 0 on
-     * time-out, when woken with nothing to report, and now and then without a cause. */
+    /* Submit, wait at most timeout_ns for a completion (0: do not wait; UINT64_MAX: no limit),
+     * refresh now_ns, and write up to `max` completions in the order they came. Returns their
+     * number; 0 on time-out, when woken with nothing to report, and now and then without a
+     * cause. */
     unsigned (*wait)(struct ring *ring, uint64_t timeout_ns, struct completion *completions,
                      unsigned max);
 
@@ -127,8 +132,8 @@ struct ring_ops {
 /* The public part of every implementation; it is their first member. */
 struct ring {
     const struct ring_ops *ops;
-    uint64_t now_ns;       /* monotonic; refreshed by `wait`, constant in between */
-    uint8_t *buffers;      /* buffer_count * buffer_size, then MESSAGE_PADDING readable bytes */
+    uint64_t now_ns;  /* monotonic; refreshed by `wait`, constant in between */
+    uint8_t *buffers; /* buffer_count * buffer_size, then MESSAGE_PADDING readable bytes */
     uint32_t buffer_size;
     uint32_t buffer_count;
 };

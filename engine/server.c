@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a server: it owns the listeners and the cores, gives each core its thread or is given one,
- * and ends them together. All cores are made before the first of them takes a turn, so that they can
- * find each other without a lock. */
+/* The life of a server: it owns the listeners and the cores, gives each core its thread or is given
+ * one, and ends them together. All cores are made before the first of them takes a turn, so that
+ * they can find each other without a lock. */
 #include "engine/config.h"
 #include "engine/core.h"
 #include "engine/error.h"
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SERVER_CORES_MAX 1024
+#define SERVER_CORES_MAX     1024
 #define SERVER_LISTENERS_MAX 64
 
 /* One address: a socket per core where the kernel can spread connections, otherwise one. */
@@ -33,9 +33,9 @@ struct gyr_server {
     struct gyr_service service;
     const struct ring_ops *ring_ops;
     unsigned core_count;
-    unsigned *cpus;         /* owned; core_count */
-    struct core **cores;    /* owned; written before `ready` reaches core_count */
-    pthread_t *threads;     /* owned; core_count, if started_threads */
+    unsigned *cpus;      /* owned; core_count */
+    struct core **cores; /* owned; written before `ready` reaches core_count */
+    pthread_t *threads;  /* owned; core_count, if started_threads */
     bool started_threads;
     unsigned listener_count;
     struct server_listener listeners[SERVER_LISTENERS_MAX];
@@ -43,10 +43,10 @@ struct gyr_server {
 
     pthread_mutex_t lock; /* start and end only */
     pthread_cond_t change;
-    unsigned ready;  /* cores that are made, or have failed */
-    unsigned ended;  /* cores that have ended */
+    unsigned ready;   /* cores that are made, or have failed */
+    unsigned ended;   /* cores that have ended */
     unsigned running; /* threads inside server_core_run */
-    int err;         /* of the first core that failed */
+    int err;          /* of the first core that failed */
     struct gyr_error error;
     _Atomic bool stop_requested;
 };
@@ -186,7 +186,7 @@ bool gyr_server_address(const struct gyr_server *server, unsigned index, char *t
     if (index >= server->listener_count) {
         return false;
     }
-    snprintf(text, size, "%s", server->listeners[index].address.text);
+    (void)snprintf(text, size, "%s", server->listeners[index].address.text);
     return true;
 }
 
@@ -219,7 +219,7 @@ int gyr_server_start(struct gyr_server *server, struct gyr_error *error)
             break;
         }
         char name[32];
-        snprintf(name, sizeof(name), "gyr-core-%u", started);
+        (void)snprintf(name, sizeof(name), "gyr-core-%u", started);
         pthread_setname_np(server->threads[started], name);
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -378,8 +378,8 @@ void *gyr_server_user(const struct gyr_server *server)
     return server->service.user;
 }
 
-void gyr_server_stats(const struct gyr_server *server, unsigned core_index,
-                      struct gyr_stats *stats, size_t size)
+void gyr_server_stats(const struct gyr_server *server, unsigned core_index, struct gyr_stats *stats,
+                      size_t size)
 {
     struct gyr_stats sum = {0};
     for (unsigned i = 0; i < server->core_count; i++) {
@@ -460,7 +460,8 @@ static void mail_post(struct core *core, struct mail *mail)
 
 static void mail_complete(struct core *core, struct mail *mail)
 {
-    struct gyr_conn *conn = gyr_core_find((struct gyr_core *)core, (struct gyr_handle){mail->handle});
+    struct gyr_conn *conn =
+        gyr_core_find((struct gyr_core *)core, (struct gyr_handle){mail->handle});
     int result = mail->fn.complete(conn, mail->arg);
     if (conn != NULL) {
         /* Whoever has ended the wait meanwhile was first. */
@@ -494,8 +495,7 @@ int gyr_post(struct gyr_server *server, unsigned core_index,
 int gyr_complete(struct gyr_server *server, struct gyr_handle handle,
                  int (*fn)(struct gyr_conn *conn, void *arg), void *arg)
 {
-    struct mail mail = {
-        .run = mail_complete, .fn.complete = fn, .arg = arg, .handle = handle.id};
+    struct mail mail = {.run = mail_complete, .fn.complete = fn, .arg = arg, .handle = handle.id};
     return server_put(server, handle.id >> 48, &mail);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What HTTP/1.1 and WebSocket have in common as sessions of a transport: going on after a wait, time
- * limits, ends. */
+/* What HTTP/1.1 and WebSocket have in common as sessions of a transport: going on after a wait,
+ * time limits, ends. */
 #include "engine/session.h"
 
 #include "proto/ws_close.h"
@@ -27,9 +27,8 @@ size_t session_input(struct transport *transport, uint8_t *bytes, size_t size)
 size_t session_unit_max(const struct transport *transport)
 {
     /* The largest units are a control frame with its header, and the head of a request. */
-    return transport->session == SESSION_WS
-               ? WS_CLIENT_HEADER_SIZE_MAX + WS_CONTROL_SIZE_MAX
-               : transport->core->config->head_size_max;
+    return transport->session == SESSION_WS ? WS_CLIENT_HEADER_SIZE_MAX + WS_CONTROL_SIZE_MAX
+                                            : transport->core->config->head_size_max;
 }
 
 void session_work(struct transport *transport)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A session gives the bytes of a transport their meaning: it drives proto/, makes upcalls, writes
- * output, and has never heard of rings. A transport begins as HTTP/1.1 and may become a WebSocket. */
+ * output, and has never heard of rings. A transport begins as HTTP/1.1 and may become a
+ * WebSocket. */
 #ifndef ENGINE_SESSION_H
 #define ENGINE_SESSION_H
 
@@ -12,9 +13,9 @@ enum session_kind {
     SESSION_WS,
 };
 
-/* Handle input as far as it goes and as the exchange does not wait. `bytes` may be written to: unmasked
- * and framed in place; MESSAGE_PADDING bytes behind it are readable. Returns how many bytes were
- * handled; the rest must come again, with more or later. */
+/* Handle input as far as it goes and as the exchange does not wait. `bytes` may be written to:
+ * unmasked and framed in place; MESSAGE_PADDING bytes behind it are readable. Returns how many
+ * bytes were handled; the rest must come again, with more or later. */
 size_t session_input(struct transport *transport, uint8_t *bytes, size_t size);
 
 /* Bytes that a session may leave unhandled for want of more, at most. */
@@ -23,8 +24,8 @@ size_t session_unit_max(const struct transport *transport);
 /* Work that waits for no input: an answer that has come, an upgrade that was accepted, a Close. */
 void session_work(struct transport *transport);
 
-/* Where the bytes that come next belong as they are, if that is more than `size_min` of them: the rest
- * of a large message. Returns false if they must be looked at. */
+/* Where the bytes that come next belong as they are, if that is more than `size_min` of them: the
+ * rest of a large message. Returns false if they must be looked at. */
 bool session_direct(struct transport *transport, size_t size_min, uint8_t **target, size_t *size);
 /* `size` bytes have been received there. */
 void session_direct_done(struct transport *transport, size_t size);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* HTTP/1.1 as the session of a transport (RFC 9112): one request at a time, so pipelined answers keep
- * their order. Journey: hop 6 for requests.
+/* HTTP/1.1 as the session of a transport (RFC 9112): one request at a time, so pipelined answers
+ * keep their order. Journey: hop 6 for requests.
  *
- *     (no exchange) --request_begin--> REQUEST --session_http_respond--> ANSWERED --request_finish-->
- *                                         |                                            (no exchange)
- *                                         +--session_http_upgrade--> UPGRADED --> session_ws_open
+ *     (no exchange) --request_begin--> REQUEST --session_http_respond--> ANSWERED
+ *     --request_finish-->
+ *                                         |                                            (no
+ *                                         exchange) +--session_http_upgrade--> UPGRADED -->
+ *                                         session_ws_open
  *
- * A request ends when it is answered and its content has been read. Whatever the engine refuses by itself
- * is answered once and closes the connection: what follows is never interpreted. */
+ * A request ends when it is answered and its content has been read. Whatever the engine refuses by
+ * itself is answered once and closes the connection: what follows is never interpreted. */
 #include "engine/session.h"
 
 #include "engine/error.h"
@@ -38,18 +40,15 @@ size_t session_http_input(struct transport *transport, uint8_t *bytes, size_t si
 {
     size_t used = 0;
     while (used < size && transport_is_live(transport) && transport->session == SESSION_HTTP) {
-        size_t taken;
-        if (transport->exchange == NULL) {
-            if ((transport->flags & TRANSPORT_F_LAST_REQUEST) != 0) {
-                return size;
-            }
-            taken = head_input(transport, bytes + used, size - used);
-        } else if (exchange_is_waiting(transport->exchange)) {
+        const struct gyr_conn *exchange = transport->exchange;
+        if (exchange != NULL && exchange_is_waiting(exchange)) {
             break;
-        } else {
-            ASSERT((transport->exchange->flags & EXCHANGE_F_BODY) != 0);
-            taken = body_input(transport, bytes + used, size - used);
         }
+        if (exchange == NULL && (transport->flags & TRANSPORT_F_LAST_REQUEST) != 0) {
+            return size;
+        }
+        size_t taken = exchange == NULL ? head_input(transport, bytes + used, size - used)
+                                        : body_input(transport, bytes + used, size - used);
         if (taken == 0) {
             break;
         }
@@ -91,8 +90,8 @@ static size_t head_input(struct transport *transport, uint8_t *bytes, size_t siz
     return head_size;
 }
 
-/* The head is incomplete: its bytes go to the backlog, and what is known of it stays here, so that no
- * byte is looked at twice. */
+/* The head is incomplete: its bytes go to the backlog, and what is known of it stays here, so that
+ * no byte is looked at twice. */
 static bool head_keep_partial(struct transport *transport, struct http_request *request)
 {
     struct http_request *partial = transport_alloc(transport, sizeof(*partial));
@@ -326,6 +325,7 @@ static size_t body_input(struct transport *transport, const uint8_t *bytes, size
     struct gyr_conn *exchange = transport->exchange;
     struct http_state *state = transport->http.state;
     size_t used = 0;
+    ASSERT((exchange->flags & EXCHANGE_F_BODY) != 0);
     while (used < size) {
         size_t consumed;
         struct span piece;
@@ -430,8 +430,8 @@ int session_http_respond(struct gyr_conn *exchange, const struct gyr_response *r
         }
     }
     unsigned flags = exchange->flags;
-    /* An error before the content was read: what follows is of unknown length to a client that stops, and
-     * a client that waits for 100 Continue may never send it. */
+    /* An error before the content was read: what follows is of unknown length to a client that
+     * stops, and a client that waits for 100 Continue may never send it. */
     bool unread = (flags & EXCHANGE_F_BODY) != 0;
     if (response->close || (exchange->transport->flags & TRANSPORT_F_LAST_REQUEST) != 0 ||
         (unread && (response->status_code >= 400 || (flags & EXCHANGE_F_CONTINUE) != 0))) {
@@ -456,8 +456,7 @@ static int response_write(struct transport *transport, const struct gyr_response
     }
     bool may_have_content = http_status_has_content(response->status_code);
     bool content = may_have_content && (flags & EXCHANGE_F_NO_CONTENT) == 0;
-    uint8_t *bytes =
-        transport_reserve(transport, size + (content ? response->content.size : 0));
+    uint8_t *bytes = transport_reserve(transport, size + (content ? response->content.size : 0));
     if (bytes == NULL) {
         return GYR_ERR_MEMORY;
     }
@@ -501,9 +500,12 @@ static int response_write(struct transport *transport, const struct gyr_response
 static bool field_is_reserved(struct gyr_span name)
 {
     static const struct span RESERVED[] = {
-        SPAN_STATIC("Content-Length"),    SPAN_STATIC("Transfer-Encoding"),
-        SPAN_STATIC("Connection"),        SPAN_STATIC("Date"),
-        SPAN_STATIC("Upgrade"),           SPAN_STATIC("Sec-WebSocket-Accept"),
+        SPAN_STATIC("Content-Length"),
+        SPAN_STATIC("Transfer-Encoding"),
+        SPAN_STATIC("Connection"),
+        SPAN_STATIC("Date"),
+        SPAN_STATIC("Upgrade"),
+        SPAN_STATIC("Sec-WebSocket-Accept"),
         SPAN_STATIC("Sec-WebSocket-Protocol"),
     };
     for (size_t i = 0; i < COUNT_OF(RESERVED); i++) {
@@ -572,8 +574,8 @@ void session_http_cut(struct transport *transport)
     }
     struct gyr_conn *exchange = transport->exchange;
     if (exchange != NULL) {
-        request_finish(transport, exchange->state == EXCHANGE_ANSWERED ? GYR_DONE_ANSWERED
-                                                                       : GYR_DONE_ABORTED);
+        request_finish(transport,
+                       exchange->state == EXCHANGE_ANSWERED ? GYR_DONE_ANSWERED : GYR_DONE_ABORTED);
     }
     state_free(transport);
 }

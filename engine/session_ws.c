@@ -5,16 +5,16 @@
  *       |                                                                     ^
  *       +---- Close received, frame_fail, or the transport lost --------------+
  *
- * A message that lies whole in the input is handed over there, unmasked in place, or moved down to right
- * behind the replies of this batch, which is where its own reply has to be. Any other is assembled on the
- * heap once, and may be sent back from there. */
+ * A message that lies whole in the input is handed over there, unmasked in place, or moved down to
+ * right behind the replies of this batch, which is where its own reply has to be. Any other is
+ * assembled on the heap once, and may be sent back from there. */
 #include "engine/session.h"
 
 #include "engine/error.h"
 #include "proto/ws_close.h"
 
 #define ASSEMBLY_AT_ONCE_MAX (1 << 20) /* memory taken for bytes that are only announced */
-#define ASSEMBLY_MIN 1024
+#define ASSEMBLY_MIN         1024
 
 static size_t messages_input(struct transport *transport, uint8_t *bytes, size_t size);
 static size_t frame_begin(struct transport *transport, uint8_t *bytes, size_t size);
@@ -105,8 +105,8 @@ size_t session_ws_input(struct transport *transport, uint8_t *bytes, size_t size
     return used;
 }
 
-/* The usual case in a tight loop: messages of one frame below 64 KB that lie whole in the input. Whatever
- * else comes ends the loop and is for frame_begin to judge. */
+/* The usual case in a tight loop: messages of one frame below 64 KB that lie whole in the input.
+ * Whatever else comes ends the loop and is for frame_begin to judge. */
 static size_t messages_input(struct transport *transport, uint8_t *bytes, size_t size)
 {
     struct core *core = transport->core;
@@ -144,9 +144,9 @@ static size_t messages_input(struct transport *transport, uint8_t *bytes, size_t
     return (size_t)(at - bytes);
 }
 
-/* Where a message of the input is put, and whether its reply may be framed around it. Replies of this
- * batch end somewhere before the message, and its own has to follow them; the first of them begins in
- * the room of its message's longer header. */
+/* Where a message of the input is put, and whether its reply may be framed around it. Replies of
+ * this batch end somewhere before the message, and its own has to follow them; the first of them
+ * begins in the room of its message's longer header. */
 static inline uint8_t *message_place(struct gyr_conn *exchange, uint8_t *source, size_t size)
 {
     struct core *core = exchange_core(exchange);
@@ -337,8 +337,8 @@ static bool assembly_grow(struct transport *transport, size_t size)
 bool session_direct(struct transport *transport, size_t size_min, uint8_t **target, size_t *size)
 {
     struct session_ws *ws = &transport->ws;
-    if (transport->session != SESSION_WS || ws->frame_open == 0 ||
-        ws->frame_remaining < size_min || exchange_is_waiting(transport->exchange) ||
+    if (transport->session != SESSION_WS || ws->frame_open == 0 || ws->frame_remaining < size_min ||
+        exchange_is_waiting(transport->exchange) ||
         (transport->exchange->flags & EXCHANGE_F_PARTS) != 0) {
         return false;
     }
@@ -411,8 +411,8 @@ int gyr_reply(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span par
     struct core_message *message = &core->message;
     struct core_output *out = &core->out;
     uint8_t *end = message->bytes + part.size;
-    /* The whole message, with nothing else on its way: only a header is needed, and message_place has
-     * left the room. */
+    /* The whole message, with nothing else on its way: only a header is needed, and message_place
+     * has left the room. */
     if (LIKELY(message->in_place == conn && part.ptr == (const char *)message->bytes &&
                part.size == message->size && (unsigned)opcode - GYR_TEXT <= 1 &&
                end <= out->limit)) {
@@ -563,7 +563,8 @@ void session_ws_send_close(struct transport *transport, uint16_t close_code, str
     }
 }
 
-/* The WebSocket is over (D1): its one `close`. The exchange stays until the transport is cut or ended. */
+/* The WebSocket is over (D1): its one `close`. The exchange stays until the transport is cut or
+ * ended. */
 static void session_ended(struct transport *transport, uint16_t close_code, struct span reason)
 {
     struct core *core = transport->core;
@@ -573,10 +574,9 @@ static void session_ended(struct transport *transport, uint16_t close_code, stru
     }
     ASSERT(exchange->state == EXCHANGE_OPEN || exchange->state == EXCHANGE_CLOSING);
     exchange->state = EXCHANGE_CLOSED;
-    atomic_store_explicit(
-        &core->stats.websockets,
-        atomic_load_explicit(&core->stats.websockets, memory_order_relaxed) - 1,
-        memory_order_relaxed);
+    atomic_store_explicit(&core->stats.websockets,
+                          atomic_load_explicit(&core->stats.websockets, memory_order_relaxed) - 1,
+                          memory_order_relaxed);
     if (core->service->on_close != NULL) {
         core->service->on_close(exchange, close_code, span_public(reason));
     }
@@ -620,8 +620,7 @@ struct session_limit session_ws_limit(const struct transport *transport)
         limit.set = true;
     }
     uint32_t idle_ms = transport->message_ms + config->idle_timeout_ms;
-    if (config->idle_timeout_ms != 0 &&
-        (!limit.set || (int32_t)(idle_ms - limit.due_ms) < 0)) {
+    if (config->idle_timeout_ms != 0 && (!limit.set || (int32_t)(idle_ms - limit.due_ms) < 0)) {
         limit = (struct session_limit){.due_ms = idle_ms, .set = true};
     }
     return limit;
@@ -632,16 +631,15 @@ void session_ws_on_limit(struct transport *transport)
     struct core *core = transport->core;
     const struct gyr_config *config = core->config;
     uint32_t now_ms = core_now32(core);
-    if (transport->exchange->state == EXCHANGE_CLOSING) {
+    bool closing = transport->exchange->state == EXCHANGE_CLOSING;
+    bool idle =
+        config->idle_timeout_ms != 0 && now_ms - transport->message_ms >= config->idle_timeout_ms;
+    if (closing || (!idle && (transport->flags & TRANSPORT_F_PINGED) != 0)) {
         STATS_ADD(&core->stats, timeouts, 1);
         transport_mark(transport, TRANSPORT_F_LOST);
-    } else if (config->idle_timeout_ms != 0 &&
-               now_ms - transport->message_ms >= config->idle_timeout_ms) {
+    } else if (idle) {
         STATS_ADD(&core->stats, timeouts, 1);
         session_ws_close(transport, WS_CLOSE_GOING_AWAY, SPAN_LITERAL("idle"));
-    } else if ((transport->flags & TRANSPORT_F_PINGED) != 0) {
-        STATS_ADD(&core->stats, timeouts, 1);
-        transport_mark(transport, TRANSPORT_F_LOST);
     } else {
         transport->flags |= TRANSPORT_F_PINGED;
         transport->phase_ms = now_ms;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The wheel. Level 0 has a slot for each of the 64 milliseconds of the current block of 64, level 1 a
- * slot for each block of 64 in the current 4096, and so on. A timer lies at the level of the highest
- * 6-bit digit in which its time differs from now; so every slot in use lies ahead of now within its
- * level, the lowest level in use holds the earliest timer, and time can jump from one slot in use to the
- * next. When now enters a slot of a higher level, its timers move down. */
+/* The wheel. Level 0 has a slot for each of the 64 milliseconds of the current block of 64, level 1
+ * a slot for each block of 64 in the current 4096, and so on. A timer lies at the level of the
+ * highest 6-bit digit in which its time differs from now; so every slot in use lies ahead of now
+ * within its level, the lowest level in use holds the earliest timer, and time can jump from one
+ * slot in use to the next. When now enters a slot of a higher level, its timers move down. */
 #include "engine/timer.h"
 
 #define SLOT_BITS 6
-#define TIME_MAX ((UINT64_C(1) << 42) - 1) /* 139 years: all levels */
+#define TIME_MAX  ((UINT64_C(1) << 42) - 1) /* 139 years: all levels */
 static_assert(SLOT_BITS * TIMER_LEVELS == 42, "a level per digit");
 
 static void wheel_insert(struct timer_wheel *wheel, struct timer *timer);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Timers of a core: a hierarchical wheel with a tick of one millisecond. Nodes lie in what they time;
- * starting and stopping are O(1). */
+/* Timers of a core: a hierarchical wheel with a tick of one millisecond. Nodes lie in what they
+ * time; starting and stopping are O(1). */
 #ifndef ENGINE_TIMER_H
 #define ENGINE_TIMER_H
 
@@ -22,7 +22,7 @@ struct timer {
 static_assert(sizeof(struct timer) == 24, "three words in each connection");
 
 #define TIMER_LEVELS 7
-#define TIMER_SLOTS 64
+#define TIMER_SLOTS  64
 
 struct timer_wheel {
     uint64_t now_ms;

@@ -7,8 +7,9 @@
  *       |                                                                                    v
  *       +------------- transport_release_if_done (nothing in flight) <------------------- CLOSING
  *
- * transport_cut frees what the session's code may still be using; so it runs only where no session is on
- * the stack: completions, timers, transport_work. Everything else asks for it with transport_mark. */
+ * transport_cut frees what the session's code may still be using; so it runs only where no session
+ * is on the stack: completions, timers, transport_work. Everything else asks for it with
+ * transport_mark. */
 #include "engine/transport.h"
 
 #include "engine/core.h"
@@ -22,8 +23,7 @@ static void due_lower(struct session_limit *limit, uint32_t since_ms, uint32_t l
 
 void transport_open(struct core *core, int fd)
 {
-    struct transport *transport =
-        core->state == CORE_RUNNING ? slot_acquire(core) : NULL;
+    struct transport *transport = core->state == CORE_RUNNING ? slot_acquire(core) : NULL;
     if (transport == NULL) {
         STATS_ADD(&core->stats, refused, 1);
         core_trouble(core, GYR_ERR_LIMIT);
@@ -34,6 +34,7 @@ void transport_open(struct core *core, int fd)
     transport->fd = fd;
     transport->state = TRANSPORT_OPEN;
     transport->session = SESSION_HTTP;
+    transport->flags = TRANSPORT_F_IN_REQUEST; /* the first head's time counts from now */
     transport->opened_ms = core_now32(core);
     transport->activity_ms = transport->opened_ms;
     transport->phase_ms = transport->opened_ms;
@@ -138,21 +139,21 @@ void transport_cut(struct transport *transport, bool reset)
                        sizeof(struct backlog) + transport->backlog->capacity + MESSAGE_PADDING);
         transport->backlog = NULL;
     }
-    /* Shut down before closing: close alone sends no FIN while a receive is armed, and shutting down
-     * ends the receive and a blocked send promptly. A reset is made by closing; shutting down first
-     * would send a FIN before it. */
+    /* Shut down before closing: close alone sends no FIN while a receive is armed, and shutting
+     * down ends the receive and a blocked send promptly. A reset is made by closing; shutting down
+     * first would send a FIN before it. */
     if (transport->inflight != 0 && !reset) {
         core->ring->ops->shutdown(core->ring, transport->fd, 2);
     }
     if (transport->recv != RECV_NONE && (transport->flags & TRANSPORT_F_RECV_CANCELLED) == 0) {
         unsigned op = transport->recv == RECV_BUFFERS ? CORE_OP_RECV : CORE_OP_POLL;
         transport->flags |= TRANSPORT_F_RECV_CANCELLED;
-        core->ring->ops->cancel(core->ring, core_user_data(op, transport->generation,
-                                                           transport->index));
+        core->ring->ops->cancel(core->ring,
+                                core_user_data(op, transport->generation, transport->index));
     }
     if ((transport->flags & TRANSPORT_F_SENDING) != 0) {
-        core->ring->ops->cancel(core->ring, core_user_data(CORE_OP_SEND, transport->generation,
-                                                           transport->index));
+        core->ring->ops->cancel(
+            core->ring, core_user_data(CORE_OP_SEND, transport->generation, transport->index));
     }
     transport_release_if_done(transport);
 }
@@ -209,8 +210,8 @@ void transport_work(struct transport *transport)
     transport_recv_update(transport);
 }
 
-/* Is there something to be done that has to wait for the turn's send? A peer that has ended its stream
- * still gets our last answer; one that is lost or to be cut does not. */
+/* Is there something to be done that has to wait for the turn's send? A peer that has ended its
+ * stream still gets our last answer; one that is lost or to be cut does not. */
 static bool turn_send_is_awaited(const struct transport *transport)
 {
     if ((transport->flags & TRANSPORT_F_TURN_SEND) == 0 ||
@@ -224,8 +225,9 @@ static bool turn_send_is_awaited(const struct transport *transport)
            (transport->flags & TRANSPORT_F_DRAIN_OWED) != 0;
 }
 
-/* Everything is sent: end our stream, so that the peer ends its own. Closing at once instead would turn
- * into a reset when input is unread, and take our last bytes from the peer (RFC 9112 section 9.6). */
+/* Everything is sent: end our stream, so that the peer ends its own. Closing at once instead would
+ * turn into a reset when input is unread, and take our last bytes from the peer (RFC 9112 section
+ * 9.6). */
 static void stream_end(struct transport *transport)
 {
     if ((transport->flags & TRANSPORT_F_END_OF_STREAM) != 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A transport owns a socket: it knows bytes, completions, time limits and closing, and has never heard
- * of WebSocket. What the bytes mean is its session's matter; what a service sees of it are exchanges.
- * On HTTP/1.1 a transport carries one exchange at a time. */
+/* A transport owns a socket: it knows bytes, completions, time limits and closing, and has never
+ * heard of WebSocket. What the bytes mean is its session's matter; what a service sees of it are
+ * exchanges. On HTTP/1.1 a transport carries one exchange at a time. */
 #ifndef ENGINE_TRANSPORT_H
 #define ENGINE_TRANSPORT_H
 
@@ -40,23 +40,23 @@ enum transport_flags {
     TRANSPORT_F_READ_AGAIN = 1 << 6,     /* scratch: the socket may hold more */
     TRANSPORT_F_DRAIN_OWED = 1 << 7,     /* on_drain is owed */
     TRANSPORT_F_LOST = 1 << 8,           /* the peer is gone: nothing can be sent */
-    TRANSPORT_F_IN_REQUEST = 1 << 9,     /* HTTP: bytes of a head have come */
+    TRANSPORT_F_IN_REQUEST = 1 << 9,     /* HTTP: a head is awaited since phase_ms */
     TRANSPORT_F_LAST_REQUEST = 1 << 10,  /* HTTP: no request after the current one */
     TRANSPORT_F_PINGED = 1 << 11,        /* WebSocket: a heartbeat Ping is out */
     TRANSPORT_F_CUT = 1 << 12,           /* close with a reset */
     TRANSPORT_F_TURN_SEND = 1 << 13,     /* a turn send is in flight */
 };
 
-/* One piece of output, or a message under assembly. `bytes` leaves room for the largest header in front
- * of the payload, so that a message that was assembled can be sent from where it lies. */
+/* One piece of output, or a message under assembly. `bytes` leaves room for the largest header in
+ * front of the payload, so that a message that was assembled can be sent from where it lies. */
 struct entry {
     struct entry *next;
-    uint32_t capacity; /* of payload bytes */
-    uint32_t size;     /* payload bytes */
-    uint32_t sent;     /* of header and payload, already taken by the kernel */
-    uint8_t kind;      /* enum entry_kind */
-    uint8_t opcode;    /* messages */
-    uint8_t flags;     /* messages: GYR_FIRST, GYR_LAST */
+    uint32_t capacity;   /* of payload bytes */
+    uint32_t size;       /* payload bytes */
+    uint32_t sent;       /* of header and payload, already taken by the kernel */
+    uint8_t kind;        /* enum entry_kind */
+    uint8_t opcode;      /* messages */
+    uint8_t flags;       /* messages: GYR_FIRST, GYR_LAST */
     uint8_t header_size; /* messages: set when the entry goes out */
     uint8_t bytes[WS_SERVER_HEADER_SIZE_MAX];
     /* capacity payload bytes and MESSAGE_PADDING follow */
@@ -68,8 +68,8 @@ enum entry_kind {
     ENTRY_CONTROL, /* the same, of a control frame: overtakes messages, exempt from limits */
 };
 
-/* Input that cannot be handled yet: an incomplete head or frame, or whatever came while the exchange
- * waits. */
+/* Input that cannot be handled yet: an incomplete head or frame, or whatever came while the
+ * exchange waits. */
 struct backlog {
     uint32_t capacity;
     uint32_t start; /* handled before this */
@@ -103,16 +103,17 @@ struct transport {
     struct entry *queue_tail;
     struct backlog *backlog; /* owned */
     int32_t fd;
-    uint32_t queued_size; /* bytes queued or in flight, headers included, not yet taken by the kernel */
-    uint32_t index;       /* of this slot */
-    uint32_t generation;  /* of this slot, modulo 2^24: names one life of it */
-    uint16_t flags;       /* enum transport_flags */
-    uint8_t state;        /* enum transport_state */
-    uint8_t recv;         /* enum transport_recv */
-    uint8_t inflight;     /* operations whose last completion has not come (C1) */
-    uint8_t session;      /* enum session_kind */
-    uint8_t read_streak;  /* reads in a row that spoke for the other way to receive */
-    uint8_t turn_send;    /* index of its turn send, with TRANSPORT_F_TURN_SEND */
+    uint32_t
+        queued_size; /* bytes queued or in flight, headers included, not yet taken by the kernel */
+    uint32_t index;  /* of this slot */
+    uint32_t generation; /* of this slot, modulo 2^24: names one life of it */
+    uint16_t flags;      /* enum transport_flags */
+    uint8_t state;       /* enum transport_state */
+    uint8_t recv;        /* enum transport_recv */
+    uint8_t inflight;    /* operations whose last completion has not come (C1) */
+    uint8_t session;     /* enum session_kind */
+    uint8_t read_streak; /* reads in a row that spoke for the other way to receive */
+    uint8_t turn_send;   /* index of its turn send, with TRANSPORT_F_TURN_SEND */
 
     /* Second line: limits and session. */
     struct timer timer;
@@ -172,7 +173,8 @@ void transport_work(struct transport *transport);
 void *transport_alloc(struct transport *transport, size_t size);
 void transport_free(struct transport *transport, void *pointer, size_t size);
 
-/* Free the slot if it is CLOSING and nothing is in flight (C1): the only place where that happens. */
+/* Free the slot if it is CLOSING and nothing is in flight (C1): the only place where that
+ * happens. */
 void transport_release_if_done(struct transport *transport);
 
 /* ---- transport_recv.c ---- */
@@ -230,8 +232,8 @@ void transport_refused(struct transport *transport);
 
 /* Send the output of the batch so far, at once. */
 void transport_flush_batch(struct transport *transport);
-/* The batch is handled. Its output goes out at the end of the turn if its memory lasts that long; returns
- * true if that takes the provided buffer of the input. Otherwise at once. */
+/* The batch is handled. Its output goes out at the end of the turn if its memory lasts that long;
+ * returns true if that takes the provided buffer of the input. Otherwise at once. */
 bool transport_end_batch(struct transport *transport);
 /* Its turn send is settled: everything went out, or result says how little, or why not. */
 void transport_on_turn_send(struct transport *transport, const struct core_turn_send *send);

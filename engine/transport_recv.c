@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes in. Journey: hop 3. Small reads come through provided buffers, of which a connection holds none
- * between its turns. Large ones are announced by a poll and read into one scratch buffer that stays warm:
- * a pool of 64 KB buffers used in turn walks out of the second-level cache. Each connection changes over
- * by itself, with hysteresis. What cannot be handled at once is copied to the backlog. */
+/* Bytes in. Journey: hop 3. Small reads come through provided buffers, of which a connection holds
+ * none between its turns. Large ones are announced by a poll and read into one scratch buffer that
+ * stays warm: a pool of 64 KB buffers used in turn walks out of the second-level cache. Each
+ * connection changes over by itself, with hysteresis. What cannot be handled at once is copied to
+ * the backlog. */
 #include "engine/core.h"
 #include "engine/session.h"
 #include "engine/transport.h"
 
 #include <errno.h>
 
-#define READ_STREAK_LARGE 4   /* large reads in a row before changing to scratch */
-#define READ_STREAK_SMALL 16  /* small ones before changing back */
-#define READ_ROUNDS_MAX 4     /* recv_now calls before other connections get their turn */
-#define READ_DIRECT_MIN 16384 /* bytes of a message worth receiving where they belong */
-#define BACKLOG_MIN 512
+#define READ_STREAK_LARGE 4     /* large reads in a row before changing to scratch */
+#define READ_STREAK_SMALL 16    /* small ones before changing back */
+#define READ_ROUNDS_MAX   4     /* recv_now calls before other connections get their turn */
+#define READ_DIRECT_MIN   16384 /* bytes of a message worth receiving where they belong */
+#define BACKLOG_MIN       512
 
 static enum transport_recv recv_wanted(const struct transport *transport);
 static void recv_start(struct transport *transport, enum transport_recv recv);
@@ -69,16 +70,15 @@ static void recv_start(struct transport *transport, enum transport_recv recv)
     transport->inflight++;
     switch (recv) {
     case RECV_BUFFERS:
-        ring->ops->recv_start(ring, transport->fd,
-                              core_user_data(CORE_OP_RECV, generation, index));
+        ring->ops->recv_start(ring, transport->fd, core_user_data(CORE_OP_RECV, generation, index));
         break;
     case RECV_SCRATCH:
         ring->ops->poll_start(ring, transport->fd, RING_POLL_IN | RING_POLL_RDHUP, true,
                               core_user_data(CORE_OP_POLL, generation, index));
         break;
     case RECV_WATCH:
-        /* Multishot: the end of the peer's stream is reported whether asked for or not, and a poll for
-         * one event would be started again and report it again for ever. */
+        /* Multishot: the end of the peer's stream is reported whether asked for or not, and a poll
+         * for one event would be started again and report it again for ever. */
         ring->ops->poll_start(ring, transport->fd, 0, true,
                               core_user_data(CORE_OP_POLL, generation, index));
         break;
@@ -239,8 +239,8 @@ static void read_streak(struct transport *transport, size_t size)
     }
 }
 
-/* Hand input to the session, and keep what it leaves. Returns true if the output has taken the provided
- * buffer that the input lies in. */
+/* Hand input to the session, and keep what it leaves. Returns true if the output has taken the
+ * provided buffer that the input lies in. */
 static bool transport_input(struct transport *transport, uint8_t *bytes, size_t size,
                             uint32_t buffer_id)
 {
@@ -266,9 +266,9 @@ static bool transport_input(struct transport *transport, uint8_t *bytes, size_t 
     return transport_end_batch(transport);
 }
 
-/* Input that follows a backlog. Unless the exchange waits, the backlog is the beginning of a unit (a head,
- * a frame header, a control frame): complete it there. Returns how much of the input is dealt with; the
- * rest is to be handled where it lies. */
+/* Input that follows a backlog. Unless the exchange waits, the backlog is the beginning of a unit
+ * (a head, a frame header, a control frame): complete it there. Returns how much of the input is
+ * dealt with; the rest is to be handled where it lies. */
 static size_t backlog_input(struct transport *transport, uint8_t *bytes, size_t size)
 {
     if (transport->exchange != NULL && exchange_is_waiting(transport->exchange)) {
@@ -282,6 +282,7 @@ static size_t backlog_input(struct transport *transport, uint8_t *bytes, size_t 
     }
     size_t used = backlog_session(transport);
     if (!transport_is_live(transport)) {
+        backlog_free(transport);
         return size;
     }
     if (transport->exchange != NULL && exchange_is_waiting(transport->exchange)) {
@@ -325,8 +326,7 @@ void transport_backlog_run(struct transport *transport)
         (transport->backlog->size == 0 || transport->state != TRANSPORT_OPEN)) {
         backlog_free(transport);
     }
-    if (transport->state == TRANSPORT_OPEN &&
-        (transport->flags & TRANSPORT_F_END_OF_STREAM) != 0) {
+    if (transport->state == TRANSPORT_OPEN && (transport->flags & TRANSPORT_F_END_OF_STREAM) != 0) {
         session_end_of_stream(transport);
     }
 }
@@ -348,8 +348,7 @@ static bool backlog_append(struct transport *transport, const uint8_t *bytes, si
     while (capacity < held + size) {
         capacity *= 2;
     }
-    struct backlog *grown =
-        transport_alloc(transport, sizeof(*grown) + capacity + MESSAGE_PADDING);
+    struct backlog *grown = transport_alloc(transport, sizeof(*grown) + capacity + MESSAGE_PADDING);
     if (grown == NULL) {
         core_trouble(transport->core, GYR_ERR_MEMORY);
         transport_mark(transport, TRANSPORT_F_CUT);

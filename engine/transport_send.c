@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes out. Journey: hops 12 and 13. What the handling of one batch of input produces is one contiguous
- * run, framed in place in the input or written to the core's staging buffer. The runs of a turn go out
- * together with one submission at its end, quietly: whoever waits for them on this CPU is not woken
- * between one and the next, and takes the core away but once. A run whose memory does not last that long
- * (scratch, backlog) goes out at once, by send_now. What the kernel does not take, what does not fit, and
- * what is sent to other connections becomes entries of the queue, sent by submission, one in flight: two
- * would interleave after a short send (C3).
+/* Bytes out. Journey: hops 12 and 13. What the handling of one batch of input produces is one
+ * contiguous run, framed in place in the input or written to the core's staging buffer. The runs of
+ * a turn go out together with one submission at its end, quietly: whoever waits for them on this
+ * CPU is not woken between one and the next, and takes the core away but once. A run whose memory
+ * does not last that long (scratch, backlog) goes out at once, by send_now. What the kernel does
+ * not take, what does not fit, and what is sent to other connections becomes entries of the queue,
+ * sent by submission, one in flight: two would interleave after a short send (C3).
  *
- * While a run is not empty the queue is, and nothing is in flight; so the order of bytes is the order of
- * calls. */
+ * While a run is not empty the queue is, and nothing is in flight; so the order of bytes is the
+ * order of calls. */
 #include "engine/core.h"
 #include "engine/session.h"
 #include "engine/transport.h"
 
 #include <errno.h>
 
-#define MERGE_SIZE_MAX 65536 /* of small entries sent as one */
-#define MERGE_ENTRY_MAX 8192 /* an entry up to this is worth copying to save a send */
+#define MERGE_SIZE_MAX  65536 /* of small entries sent as one */
+#define MERGE_ENTRY_MAX 8192  /* an entry up to this is worth copying to save a send */
 
 static bool output_is_direct(const struct transport *transport, size_t size);
 static void output_to_staging(struct transport *transport, size_t size);
@@ -78,7 +78,8 @@ static bool output_is_direct(const struct transport *transport, size_t size)
            transport->state == TRANSPORT_OPEN;
 }
 
-/* Make room in staging; a run that lies in the input moves there, or goes out if it is too large. */
+/* Make room in staging; a run that lies in the input moves there, or goes out if it is too
+ * large. */
 static void output_to_staging(struct transport *transport, size_t size)
 {
     struct core *core = transport->core;
@@ -105,9 +106,9 @@ struct entry *entry_create(struct transport *transport, size_t capacity)
 {
     struct entry *entry = NULL;
     if (capacity <= UINT32_MAX / 2) {
-        entry = transport_alloc(transport, offsetof(struct entry, bytes) +
-                                               WS_SERVER_HEADER_SIZE_MAX + capacity +
-                                               MESSAGE_PADDING);
+        entry =
+            transport_alloc(transport, offsetof(struct entry, bytes) + WS_SERVER_HEADER_SIZE_MAX +
+                                           capacity + MESSAGE_PADDING);
     }
     if (entry != NULL) {
         *entry = (struct entry){.capacity = (uint32_t)capacity};
@@ -118,22 +119,19 @@ struct entry *entry_create(struct transport *transport, size_t capacity)
 void entry_free(struct transport *transport, struct entry *entry)
 {
     if (entry != NULL) {
-        transport_free(transport, entry, offsetof(struct entry, bytes) +
-                                             WS_SERVER_HEADER_SIZE_MAX + entry->capacity +
-                                             MESSAGE_PADDING);
+        transport_free(transport, entry,
+                       offsetof(struct entry, bytes) + WS_SERVER_HEADER_SIZE_MAX + entry->capacity +
+                           MESSAGE_PADDING);
     }
 }
 
 void transport_queue(struct transport *transport, struct entry *entry)
 {
-    if (transport->state == TRANSPORT_CLOSING ||
-        (transport->flags & TRANSPORT_F_LOST) != 0) {
+    if (transport->state == TRANSPORT_CLOSING || (transport->flags & TRANSPORT_F_LOST) != 0) {
         entry_free(transport, entry);
         return;
     }
-    entry->header_size = entry->kind == ENTRY_RAW
-                             ? 0
-                             : (uint8_t)ws_frame_header_size(entry->size);
+    entry->header_size = entry->kind == ENTRY_RAW ? 0 : (uint8_t)ws_frame_header_size(entry->size);
     bool was_empty = transport->queue_head == NULL;
     transport->core->message.in_place = NULL;
     queue_insert(transport, entry);
@@ -239,7 +237,8 @@ int transport_send_control(struct transport *transport, uint8_t opcode, struct s
         transport_commit(transport, 2 + payload.size);
         return 0;
     }
-    /* Only the newest Pong is owed (RFC 6455 section 5.5.3). One that waits stands first or second. */
+    /* Only the newest Pong is owed (RFC 6455 section 5.5.3). One that waits stands first or
+     * second. */
     struct entry *entry = transport->queue_head;
     for (unsigned i = 0; entry != NULL && i < 2; i++, entry = entry->next) {
         bool is_out = i == 0 && ((transport->flags & TRANSPORT_F_SENDING) != 0 || entry->sent != 0);
@@ -258,13 +257,17 @@ int transport_send_control(struct transport *transport, uint8_t opcode, struct s
         entry->opcode = opcode;
         entry->flags = GYR_FIRST | GYR_LAST;
         entry->size = (uint32_t)payload.size;
-        memcpy(entry_payload(entry), payload.ptr, payload.size);
+        if (payload.size != 0) {
+            memcpy(entry_payload(entry), payload.ptr, payload.size);
+        }
         transport_queue_behind_batch(transport, entry);
         return 0;
     }
     transport->queued_size += (uint32_t)payload.size - entry->size;
     entry->size = (uint32_t)payload.size;
-    memcpy(entry_payload(entry), payload.ptr, payload.size);
+    if (payload.size != 0) {
+        memcpy(entry_payload(entry), payload.ptr, payload.size);
+    }
     return 0;
 }
 
@@ -383,8 +386,8 @@ void transport_on_turn_send(struct transport *transport, const struct core_turn_
     drain_check(transport);
 }
 
-/* What the kernel did not take of a run: the input must not stay pinned, so keep a copy. It goes before
- * everything that was queued since. */
+/* What the kernel did not take of a run: the input must not stay pinned, so keep a copy. It goes
+ * before everything that was queued since. */
 static void rest_keep(struct transport *transport, const uint8_t *bytes, size_t size)
 {
     struct core *core = transport->core;
@@ -517,8 +520,7 @@ static void drain_check(struct transport *transport)
 void transport_drop_queue(struct transport *transport)
 {
     /* The head belongs to the kernel while it is being sent. */
-    while (transport->queue_head != NULL &&
-           (transport->flags & TRANSPORT_F_SENDING) == 0) {
+    while (transport->queue_head != NULL && (transport->flags & TRANSPORT_F_SENDING) == 0) {
         entry_pop(transport);
     }
     if (transport->queue_head != NULL) {

@@ -4,15 +4,15 @@
  * WebSocket handshake (RFC 6455 section 4.2.1).
  *
  * Stricter than the RFCs allow wherever leniency has been exploited: a bare LF, white space before
- * a colon, obs-fold, a repeated or differing Content-Length, Content-Length beside Transfer-Encoding,
- * and a Host that could be read two ways are all errors. */
+ * a colon, obs-fold, a repeated or differing Content-Length, Content-Length beside
+ * Transfer-Encoding, and a Host that could be read two ways are all errors. */
 #ifndef PROTO_HTTP_REQUEST_H
 #define PROTO_HTTP_REQUEST_H
 
 #include "base/base.h"
 
 #define HTTP_FIELD_COUNT_MAX 128
-#define HTTP_HEAD_SIZE_MAX 65535 /* offsets below are 16 bits */
+#define HTTP_HEAD_SIZE_MAX   65535 /* offsets below are 16 bits */
 
 enum http_method { /* RFC 9110 section 9.3, RFC 5789 */
     HTTP_GET,
@@ -34,12 +34,12 @@ enum http_framing { /* RFC 9112 section 6.3 */
 };
 
 enum http_request_flags {
-    HTTP_F_KEEP_ALIVE = 1 << 0,      /* RFC 9112 section 9.3: persists after the response */
-    HTTP_F_EXPECT_CONTINUE = 1 << 1, /* RFC 9110 section 10.1.1; only set on HTTP/1.1 */
+    HTTP_F_KEEP_ALIVE = 1 << 0,        /* RFC 9112 section 9.3: persists after the response */
+    HTTP_F_EXPECT_CONTINUE = 1 << 1,   /* RFC 9110 section 10.1.1; only set on HTTP/1.1 */
     HTTP_F_UPGRADE_WEBSOCKET = 1 << 2, /* Upgrade names websocket and Connection names upgrade, on
                                           a GET of HTTP/1.1 without body */
-    HTTP_F_ASTERISK_FORM = 1 << 3,   /* OPTIONS * (RFC 9112 section 3.2.4) */
-    HTTP_F_ABSOLUTE_FORM = 1 << 4,   /* RFC 9112 section 3.2.2: path, query, host are of the target */
+    HTTP_F_ASTERISK_FORM = 1 << 3,     /* OPTIONS * (RFC 9112 section 3.2.4) */
+    HTTP_F_ABSOLUTE_FORM = 1 << 4, /* RFC 9112 section 3.2.2: path, query, host are of the target */
 };
 
 /* Offsets from the first byte of the head; they stay right when the bytes move. */
@@ -54,7 +54,8 @@ struct http_field {
 };
 
 struct http_limits {
-    uint32_t head_size_max;   /* request line and fields with their line ends; <= HTTP_HEAD_SIZE_MAX */
+    uint32_t
+        head_size_max; /* request line and fields with their line ends; <= HTTP_HEAD_SIZE_MAX */
     uint32_t target_size_max; /* < head_size_max */
     uint32_t field_count_max; /* <= HTTP_FIELD_COUNT_MAX */
 };
@@ -62,12 +63,12 @@ struct http_limits {
 /* Parser state and result in one. Zero (http_request_reset) is the state before the first byte. */
 struct http_request {
     uint32_t parsed_size; /* bytes that are behind us; where the next call goes on */
-    uint32_t head_size;   /* set on 0: bytes of the head with the empty line; what follows is body */
-    uint8_t state;        /* private to http_request.c */
-    uint8_t method;       /* enum http_method */
+    uint32_t head_size; /* set on 0: bytes of the head with the empty line; what follows is body */
+    uint8_t state;      /* private to http_request.c */
+    uint8_t method;     /* enum http_method */
     uint8_t version_minor; /* 0 or 1 */
-    uint8_t framing;      /* enum http_framing */
-    uint16_t flags;       /* enum http_request_flags */
+    uint8_t framing;       /* enum http_framing */
+    uint16_t flags;        /* enum http_request_flags */
     uint16_t field_count;
     uint64_t content_length; /* if framing is HTTP_FRAMING_LENGTH */
     struct http_slice target;
@@ -75,9 +76,9 @@ struct http_request {
     struct http_slice query; /* without the question mark; size 0 if none */
     struct http_slice host;  /* authority (RFC 9110 section 7.2); size 0 on HTTP/1.0 without Host */
     struct http_slice ws_key; /* Sec-WebSocket-Key as it came; size 0 if absent */
-    uint16_t line_start;     /* private */
-    uint16_t name_end;       /* private */
-    uint32_t seen;           /* private: which singular fields have come */
+    uint16_t line_start;      /* private */
+    uint16_t name_end;        /* private */
+    uint32_t seen;            /* private: which singular fields have come */
     struct http_field fields[HTTP_FIELD_COUNT_MAX]; /* the first field_count are set */
 };
 

@@ -21,7 +21,8 @@ static inline struct http_writer http_writer_init(uint8_t *bytes, size_t size)
     return (struct http_writer){bytes, bytes, bytes + size, 0};
 }
 
-/* Status line: status_code 100 to 599; the reason phrase of the code, or none if it is not known. */
+/* Status line: status_code 100 to 599; the reason phrase of the code, or none if it is not
+ * known. */
 void http_write_status(struct http_writer *writer, unsigned status_code);
 
 /* One field line. The name must be a token; the value must not hold control characters but HTAB

@@ -25,8 +25,8 @@ enum ws_close_code {
 bool ws_close_code_is_valid(unsigned close_code);
 
 /* Take the unmasked payload of a Close frame apart. An empty one gives 1005. Returns 0;
- * GYR_ERR_WS_CLOSE for one byte or a code that may not be sent; GYR_ERR_WS_UTF8 for a reason that is
- * not UTF-8. */
+ * GYR_ERR_WS_CLOSE for one byte or a code that may not be sent; GYR_ERR_WS_UTF8 for a reason that
+ * is not UTF-8. */
 MUST_CHECK int ws_close_parse(struct span payload, uint16_t *close_code, struct span *reason);
 
 /* Write the payload of a Close frame: the code and as much of the reason as fits, cut before a

@@ -15,8 +15,8 @@ enum ws_opcode { /* RFC 6455 section 11.8 */
     WS_OPCODE_PONG = 0xa,
 };
 
-#define WS_RSV1 0x40
-#define WS_CONTROL_SIZE_MAX 125       /* payload of a control frame, RFC 6455 section 5.5 */
+#define WS_RSV1                   0x40
+#define WS_CONTROL_SIZE_MAX       125 /* payload of a control frame, RFC 6455 section 5.5 */
 #define WS_CLIENT_HEADER_SIZE_MAX 14  /* 2 + 8 + masking key */
 #define WS_SERVER_HEADER_SIZE_MAX 10
 
@@ -38,17 +38,17 @@ static inline bool ws_opcode_is_control(uint8_t opcode)
  *
  *   rsv_allowed  reserved bits that an extension has agreed on: 0 or WS_RSV1
  *
- * Returns 0; NEED_MORE if the header is not complete (an error in the bytes so far is found at once,
- * so a bad first byte never waits for a second); GYR_ERR_WS_RESERVED_BIT, _OPCODE, _UNMASKED,
+ * Returns 0; NEED_MORE if the header is not complete (an error in the bytes so far is found at
+ * once, so a bad first byte never waits for a second); GYR_ERR_WS_RESERVED_BIT, _OPCODE, _UNMASKED,
  * _CONTROL, _LENGTH. A length with the top bit set is GYR_ERR_WS_LENGTH. */
 MUST_CHECK int ws_frame_parse(struct ws_frame *frame, uint8_t rsv_allowed, const uint8_t *bytes,
                               size_t size) READS(3, 4);
 
 #define WS_MESSAGE_HEADER_MIN 6
 
-/* The size of a header that begins a message of one frame below 64 KB, and of its payload; 0 for any
- * other header, good or bad: ws_frame_parse is the judge. At least WS_MESSAGE_HEADER_MIN bytes. For the
- * inner loop of a receiver. */
+/* The size of a header that begins a message of one frame below 64 KB, and of its payload; 0 for
+ * any other header, good or bad: ws_frame_parse is the judge. At least WS_MESSAGE_HEADER_MIN bytes.
+ * For the inner loop of a receiver. */
 static inline size_t ws_message_header(const uint8_t *bytes, size_t size, size_t *payload_size)
 {
     /* FIN, no reserved bits, text or binary. */

@@ -9,7 +9,8 @@
 
 /* Check a complete request with HTTP_F_UPGRADE_WEBSOCKET: Sec-WebSocket-Version is 13, once
  * (otherwise GYR_ERR_HTTP_WS_VERSION); Sec-WebSocket-Key is the base64 of 16 bytes, once; Host is
- * there; Sec-WebSocket-Protocol and -Extensions, if there, are well formed (GYR_ERR_HTTP_UPGRADE). */
+ * there; Sec-WebSocket-Protocol and -Extensions, if there, are well formed
+ * (GYR_ERR_HTTP_UPGRADE). */
 MUST_CHECK int ws_handshake_check(const struct http_request *request, const uint8_t *bytes);
 
 /* Sec-WebSocket-Accept for a Sec-WebSocket-Key of 24 characters (RFC 6455 section 4.2.2). */

@@ -14,9 +14,9 @@ struct ws_utf8 {
     uint8_t pending_size;
 };
 
-/* One table per SIMD level. `target` may be `source`, or lie below it by any distance, overlapping or
- * not; nothing outside target[0, size) is written and nothing outside source[0, size) is read. `key`
- * is in memory order and already rotated so that its first byte belongs to source[0]. */
+/* One table per SIMD level. `target` may be `source`, or lie below it by any distance, overlapping
+ * or not; nothing outside target[0, size) is written and nothing outside source[0, size) is read.
+ * `key` is in memory order and already rotated so that its first byte belongs to source[0]. */
 struct ws_mask_ops {
     void (*unmask)(uint8_t *target, const uint8_t *source, size_t size, uint32_t key);
     /* The same; returns true if all unmasked bytes are ASCII. */
@@ -33,14 +33,14 @@ static inline uint32_t ws_mask_advance(uint32_t key, uint64_t size)
     return bits == 0 ? key : (key >> bits) | (key << (32 - bits)); /* little endian */
 }
 
-/* Unmask one piece of a text and check it as far as it goes. Returns 0, or GYR_ERR_WS_UTF8 as soon as
- * the bytes so far cannot be the beginning of a valid text (so also for a piece that ends within a
- * character that is already wrong). */
+/* Unmask one piece of a text and check it as far as it goes. Returns 0, or GYR_ERR_WS_UTF8 as soon
+ * as the bytes so far cannot be the beginning of a valid text (so also for a piece that ends within
+ * a character that is already wrong). */
 MUST_CHECK int ws_unmask_text(const struct ws_mask_ops *ops, struct ws_utf8 *utf8, uint8_t *target,
                               const uint8_t *source, size_t size, uint32_t key);
 
-/* Unmask a whole message of one frame, whose masking key lies right before `source`, and check it if it
- * is text. Returns 0 or GYR_ERR_WS_UTF8. */
+/* Unmask a whole message of one frame, whose masking key lies right before `source`, and check it
+ * if it is text. Returns 0 or GYR_ERR_WS_UTF8. */
 MUST_CHECK int ws_unmask_message(const struct ws_mask_ops *ops, uint8_t *target,
                                  const uint8_t *source, size_t size, bool text);
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Gyr: a WebSocket and HTTP server engine for Linux. This page reads as the life of a server, top to
- * bottom: configure, create, listen, start; what the engine calls; what may be called back; other
- * threads; statistics; stop.
+/* Gyr: a WebSocket and HTTP server engine for Linux. This page reads as the life of a server, top
+ * to bottom: configure, create, listen, start; what the engine calls; what may be called back;
+ * other threads; statistics; stop.
  *
  * Threads. Every core of a server is one thread. A connection, a request and a core belong to the
  * thread that passes them to a callback; calls that take them are legal there only. Calls that are
  * legal on any thread say so. Nothing here calls back into the service before it returns.
  *
- * Errors. A call that can fail returns 0, or a negative number: -errno or one of gyr_err.h. A failing
- * call has changed nothing unless its text says what. */
+ * Errors. A call that can fail returns 0, or a negative number: -errno or one of gyr_err.h. A
+ * failing call has changed nothing unless its text says what. */
 #ifndef GYR_GYR_H
 #define GYR_GYR_H
 
@@ -22,8 +22,8 @@
 extern "C" {
 #endif
 
-#define GYR_VERSION "0.1.0"
-#define GYR_API __attribute__((visibility("default")))
+#define GYR_VERSION    "0.1.0"
+#define GYR_API        __attribute__((visibility("default")))
 #define GYR_MUST_CHECK __attribute__((warn_unused_result))
 
 struct gyr_server;
@@ -38,7 +38,9 @@ struct gyr_span {
 };
 
 /* A span of a string literal, for initialisers too. */
+/* clang-format off */
 #define GYR_LITERAL(text) {"" text, sizeof(text) - 1}
+/* clang-format on */
 #define GYR_SPAN(text) ((struct gyr_span)GYR_LITERAL(text))
 
 /* One line of text for people: what was wrong, with which value, and what to do about it. */
@@ -57,44 +59,43 @@ enum gyr_balance {
     GYR_BALANCE_LEAST, /* a core hands new connections to the core with the fewest */
 };
 
-/* All fields have a default (gyr_config_default) and a range (gyr_config_print); zero means zero. Times
- * of 0 switch a limit off where the range allows it. */
+/* All fields have a default (gyr_config_default) and a range (gyr_config_print); zero means zero.
+ * Times of 0 switch a limit off where the range allows it. */
 struct gyr_config {
     size_t size; /* sizeof(struct gyr_config), set by gyr_config_default */
 
     /* Cores. */
-    char cores[128];   /* CPUs, a thread each: "0-3,6"; "" is all that this process may run on */
-    uint32_t pin;      /* 1: bind each thread to its CPU; 0: leave it to the scheduler */
-    uint32_t balance;  /* enum gyr_balance */
-    uint32_t spin_us;  /* poll this long before sleeping; lowers latency, burns the core */
+    char cores[128];  /* CPUs, a thread each: "0-3,6"; "" is all that this process may run on */
+    uint32_t pin;     /* 1: bind each thread to its CPU; 0: leave it to the scheduler */
+    uint32_t balance; /* enum gyr_balance */
+    uint32_t spin_us; /* poll this long before sleeping; lowers latency, burns the core */
 
     /* Memory, per core. */
-    uint32_t connections_max;        /* slots; a slot that was never used costs address space only */
-    uint64_t core_heap_size_max;     /* bytes for all that peers can make grow */
-    uint32_t submission_entries;     /* io_uring submission queue; power of two */
-    uint32_t completion_entries;     /* io_uring completion queue; power of two */
-    uint32_t recv_buffer_size;       /* bytes of one provided buffer */
-    uint32_t recv_buffer_count;      /* provided buffers; power of two */
-    uint32_t recv_scratch_threshold; /* reads of at least this many bytes go to the warm scratch buffer;
-                                        0: never */
-    uint32_t mailbox_count_max;      /* entries that other threads may have queued to a core */
+    uint32_t connections_max;    /* slots; a slot that was never used costs address space only */
+    uint64_t core_heap_size_max; /* bytes for all that peers can make grow */
+    uint32_t submission_entries; /* io_uring submission queue; power of two */
+    uint32_t completion_entries; /* io_uring completion queue; power of two */
+    uint32_t recv_buffer_size;   /* bytes of one provided buffer */
+    uint32_t recv_buffer_count;  /* provided buffers; power of two */
+    uint32_t recv_scratch_threshold; /* reads of this many bytes and more use scratch; 0: never */
+    uint32_t mailbox_count_max; /* entries that other threads may have queued to a core */
 
     /* Limits of one connection. */
-    uint32_t head_size_max;        /* bytes of request line and fields */
-    uint32_t target_size_max;      /* bytes of the request target */
-    uint32_t field_count_max;      /* fields of a request */
-    uint64_t body_size_max;        /* bytes of a request's content */
-    uint32_t message_size_max;     /* bytes of a WebSocket message */
-    uint32_t send_queue_size_max;  /* bytes queued to a connection; control frames exempt */
-    uint32_t send_queue_high;      /* on_drain is owed once the queue has reached this ... */
-    uint32_t send_queue_low;       /* ... and comes when it has fallen to this */
-    uint32_t pause_size_max;       /* bytes read ahead for a paused or waiting connection */
+    uint32_t head_size_max;       /* bytes of request line and fields */
+    uint32_t target_size_max;     /* bytes of the request target */
+    uint32_t field_count_max;     /* fields of a request */
+    uint64_t body_size_max;       /* bytes of a request's content */
+    uint32_t message_size_max;    /* bytes of a WebSocket message */
+    uint32_t send_queue_size_max; /* bytes queued to a connection; control frames exempt */
+    uint32_t send_queue_high;     /* on_drain is owed once the queue has reached this ... */
+    uint32_t send_queue_low;      /* ... and comes when it has fallen to this */
+    uint32_t pause_size_max;      /* bytes read ahead for a paused or waiting connection */
 
     /* Time limits, milliseconds. */
-    uint32_t header_timeout_ms;    /* from the first byte of a request, or the accept, to its head */
-    uint32_t body_timeout_ms;      /* without a byte of a request's content */
+    uint32_t header_timeout_ms; /* from the first byte of a request, or the accept, to its head */
+    uint32_t body_timeout_ms;   /* without a byte of a request's content */
     uint32_t keep_alive_timeout_ms; /* between two requests */
-    uint32_t handshake_timeout_ms; /* of a request that is GYR_PENDING: 503 */
+    uint32_t handshake_timeout_ms;  /* of a request that is GYR_PENDING: 503 */
     uint32_t heartbeat_interval_ms; /* silence after which a Ping is sent; 0: never */
     uint32_t heartbeat_timeout_ms; /* silence after that Ping which ends the connection with 1006 */
     uint32_t idle_timeout_ms;      /* without a message in either direction: 1001; 0: never */
@@ -123,16 +124,16 @@ static inline struct gyr_config gyr_config_default(void)
 }
 
 /* Set one field by name from text: "message_size_max", "65536". Numbers take the suffixes k, m, g
- * (powers of 1024). Returns GYR_ERR_CONFIG with a line in `error` that names the field, the value and
- * the range. */
+ * (powers of 1024). Returns GYR_ERR_CONFIG with a line in `error` that names the field, the value
+ * and the range. */
 GYR_API GYR_MUST_CHECK int gyr_config_set(struct gyr_config *config, const char *name,
                                           const char *value, struct gyr_error *error);
 
-/* Write every field as "name = value  # unit, range" lines to `text`; returns the size that all of it
- * needs, like snprintf. */
+/* Write every field as "name = value  # unit, range" lines to `text`; returns the size that all of
+ * it needs, like snprintf. */
 GYR_API size_t gyr_config_print(const struct gyr_config *config, char *text, size_t size);
 
-/* ---- 2. What the engine calls ------------------------------------------------------------------ */
+/* ---- 2. What the engine calls ---------------------------------------------------------------- */
 
 enum gyr_opcode {
     GYR_TEXT = 1,
@@ -144,10 +145,10 @@ enum gyr_opcode {
  * other connections go on. */
 #define GYR_PENDING 2
 
-/* Returned by gyr_send, gyr_send_part and gyr_reply: the message was taken, but the queue has reached
- * send_queue_high; on_drain will come. A callback that returns it is not called again for this
- * connection before the queue has drained: so `return gyr_reply(...);` slows a peer down that sends
- * without reading. */
+/* Returned by gyr_send, gyr_send_part and gyr_reply: the message was taken, but the queue has
+ * reached send_queue_high; on_drain will come. A callback that returns it is not called again for
+ * this connection before the queue has drained: so `return gyr_reply(...);` slows a peer down that
+ * sends without reading. */
 #define GYR_QUEUE_HIGH 3
 
 /* How a request ended (on_done). */
@@ -159,35 +160,35 @@ enum gyr_outcome {
 
 /* Flags of on_part and gyr_send_part. */
 #define GYR_FIRST 0x1 /* the message begins with this part */
-#define GYR_LAST 0x2  /* the message ends with this part */
+#define GYR_LAST  0x2 /* the message ends with this part */
 
 /* The functions of a service. Any may be NULL. Views passed to them die when they return.
  *
- * Each on_request that ran sees exactly one on_done, and each on_open exactly one on_close, whatever
- * happened; nothing else follows those on the same exchange, but that on_open follows an on_done with
- * GYR_DONE_UPGRADED. */
+ * Each on_request that ran sees exactly one on_done, and each on_open exactly one on_close,
+ * whatever happened; nothing else follows those on the same exchange, but that on_open follows an
+ * on_done with GYR_DONE_UPGRADED. */
 struct gyr_service {
     size_t size;           /* sizeof(struct gyr_service) */
     size_t conn_data_size; /* bytes per exchange at gyr_conn_data, zeroed; up to 65536 */
     size_t core_data_size; /* bytes per core at gyr_core_data, zeroed */
     void *user;            /* gyr_server_user */
 
-    /* On each core's thread, before its first and after its last connection. A negative result of the
-     * first stops the start. */
+    /* On each core's thread, before its first and after its last connection. A negative result of
+     * the first stops the start. */
     int (*on_core_start)(struct gyr_core *core);
     void (*on_core_stop)(struct gyr_core *core);
     /* Something is wrong that the server lives with: no descriptor left (-EMFILE), no slot
-     * (GYR_ERR_LIMIT), no memory (GYR_ERR_MEMORY), no buffer (-ENOBUFS). At most once a second and core;
-     * `count` is how often since the last call. */
+     * (GYR_ERR_LIMIT), no memory (GYR_ERR_MEMORY), no buffer (-ENOBUFS). At most once a second and
+     * core; `count` is how often since the last call. */
     void (*on_trouble)(struct gyr_core *core, int err, uint64_t count);
 
-    /* The head of a request is complete. Answer with gyr_respond or gyr_upgrade: now, in on_body, or after
-     * GYR_PENDING. A negative result is answered with the error's status code, or 500; so is a request
-     * that nobody has answered when its last callback returns 0. NULL: handshakes are accepted, all else
-     * is 404. */
+    /* The head of a request is complete. Answer with gyr_respond or gyr_upgrade: now, in on_body,
+     * or after GYR_PENDING. A negative result is answered with the error's status code, or 500; so
+     * is a request that nobody has answered when its last callback returns 0. NULL: handshakes are
+     * accepted, all else is 404. */
     int (*on_request)(struct gyr_conn *conn, const struct gyr_request *request);
-    /* A piece of the request's content as it arrived, or all of it after gyr_collect. `last` comes once,
-     * perhaps with an empty piece. Not called for a request without content. */
+    /* A piece of the request's content as it arrived, or all of it after gyr_collect. `last` comes
+     * once, perhaps with an empty piece. Not called for a request without content. */
     int (*on_body)(struct gyr_conn *conn, struct gyr_span piece, bool last);
     void (*on_done)(struct gyr_conn *conn, enum gyr_outcome outcome);
 
@@ -196,27 +197,28 @@ struct gyr_service {
     int (*on_open)(struct gyr_conn *conn);
     /* A whole message: text is valid UTF-8. GYR_MESSAGE_PADDING bytes behind it are readable. */
     int (*on_message)(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span message);
-    /* Instead of on_message after gyr_upgrade with receive_parts: what has arrived of a message. Text is
-     * checked as far as it goes and may break off within a character. */
+    /* Instead of on_message after gyr_upgrade with receive_parts: what has arrived of a message.
+     * Text is checked as far as it goes and may break off within a character. */
     int (*on_part)(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span part,
                    unsigned flags);
-    /* The queue had reached send_queue_high, or refused something, and has fallen to send_queue_low. */
+    /* The queue had reached send_queue_high, or refused something, and has fallen to
+     * send_queue_low. */
     void (*on_drain)(struct gyr_conn *conn);
     /* What gyr_mail brought; conn is NULL if the connection has gone. */
     void (*on_mail)(struct gyr_conn *conn, void *mail);
     /* gyr_conn_timer has run out. */
     void (*on_timer)(struct gyr_conn *conn);
-    /* The WebSocket has ended; nothing can be sent any more. `close_code` is what the peer sent, 1005
-     * if its Close had none, or 1006 if there was no Close (RFC 6455 section 7.1.5). */
+    /* The WebSocket has ended; nothing can be sent any more. `close_code` is what the peer sent,
+     * 1005 if its Close had none, or 1006 if there was no Close (RFC 6455 section 7.1.5). */
     void (*on_close)(struct gyr_conn *conn, uint16_t close_code, struct gyr_span reason);
 };
 
 #define GYR_MESSAGE_PADDING 64
 
-/* ---- 3. Create, listen, start ------------------------------------------------------------------ */
+/* ---- 3. Create, listen, start ---------------------------------------------------------------- */
 
-/* Check the configuration, copy it and the table of functions, and make a server that does nothing yet.
- * GYR_ERR_CONFIG, GYR_ERR_MEMORY, GYR_ERR_UNSUPPORTED, each with a line in `error`. */
+/* Check the configuration, copy it and the table of functions, and make a server that does nothing
+ * yet. GYR_ERR_CONFIG, GYR_ERR_MEMORY, GYR_ERR_UNSUPPORTED, each with a line in `error`. */
 GYR_API GYR_MUST_CHECK int gyr_server_create(const struct gyr_config *config,
                                              const struct gyr_service *service,
                                              struct gyr_server **server, struct gyr_error *error);
@@ -230,7 +232,8 @@ GYR_API GYR_MUST_CHECK int gyr_server_listen(struct gyr_server *server, const ch
 GYR_API GYR_MUST_CHECK int gyr_server_adopt(struct gyr_server *server, int fd,
                                             struct gyr_error *error);
 
-/* "127.0.0.1:8080" of the listener with this index, in the order of listening; false behind the last. */
+/* "127.0.0.1:8080" of the listener with this index, in the order of listening; false behind the
+ * last. */
 GYR_API bool gyr_server_address(const struct gyr_server *server, unsigned index, char *text,
                                 size_t size);
 
@@ -238,15 +241,15 @@ GYR_API bool gyr_server_address(const struct gyr_server *server, unsigned index,
  * nothing runs. */
 GYR_API GYR_MUST_CHECK int gyr_server_start(struct gyr_server *server, struct gyr_error *error);
 
-/* Instead of gyr_server_start: run one core on the calling thread until the server is stopped. Every
- * core must be run, each on a thread of its own. */
+/* Instead of gyr_server_start: run one core on the calling thread until the server is stopped.
+ * Every core must be run, each on a thread of its own. */
 GYR_API GYR_MUST_CHECK int gyr_server_run_core(struct gyr_server *server, unsigned core_index,
                                                struct gyr_error *error);
 
 GYR_API unsigned gyr_server_core_count(const struct gyr_server *server);
 GYR_API void *gyr_server_user(const struct gyr_server *server);
 
-/* ---- 4. Requests ------------------------------------------------------------------------------- */
+/* ---- 4. Requests ----------------------------------------------------------------------------- */
 
 /* Views of a request live until the callback that got it returns. */
 GYR_API struct gyr_span gyr_request_method(const struct gyr_request *request); /* "GET" */
@@ -282,10 +285,10 @@ struct gyr_response {
     bool close; /* close the connection after this response */
 };
 
-/* Answer the request, once. Content-Length, Date and Connection are the engine's to write; content is
- * left out for HEAD, 204 and 304. GYR_ERR_STATE if it is answered already; GYR_ERR_ARGUMENT for a
- * field that could split the response, a field of the engine's, or a status code outside 200 to 599;
- * GYR_ERR_MEMORY. */
+/* Answer the request, once. Content-Length, Date and Connection are the engine's to write; content
+ * is left out for HEAD, 204 and 304. GYR_ERR_STATE if it is answered already; GYR_ERR_ARGUMENT for
+ * a field that could split the response, a field of the engine's, or a status code outside 200 to
+ * 599; GYR_ERR_MEMORY. */
 GYR_API GYR_MUST_CHECK int gyr_respond(struct gyr_conn *conn, const struct gyr_response *response);
 
 /* The same for the usual case: `content` as `content_type`. */
@@ -299,59 +302,60 @@ GYR_API GYR_MUST_CHECK int gyr_respond_not_allowed(struct gyr_conn *conn, const 
 GYR_API GYR_MUST_CHECK int gyr_collect(struct gyr_conn *conn, size_t size_max);
 
 struct gyr_upgrade {
-    size_t size;                  /* sizeof(struct gyr_upgrade) */
-    struct gyr_span subprotocol;  /* one that was offered; size 0: none */
+    size_t size;                 /* sizeof(struct gyr_upgrade) */
+    struct gyr_span subprotocol; /* one that was offered; size 0: none */
     const struct gyr_field *fields;
     size_t field_count;
     bool receive_parts; /* on_part instead of on_message */
 };
 
-/* Accept the WebSocket handshake; NULL is an upgrade without options. What was sent before queues behind
- * the 101. GYR_ERR_STATE if the request was answered or is no handshake. */
+/* Accept the WebSocket handshake; NULL is an upgrade without options. What was sent before queues
+ * behind the 101. GYR_ERR_STATE if the request was answered or is no handshake. */
 GYR_API GYR_MUST_CHECK int gyr_upgrade(struct gyr_conn *conn, const struct gyr_upgrade *upgrade);
 
-/* ---- 5. WebSocket ------------------------------------------------------------------------------ */
+/* ---- 5. WebSocket ---------------------------------------------------------------------------- */
 
 /* Queue one message (RFC 6455 section 5.6).
  *
- *   opcode   GYR_TEXT (must be valid UTF-8, section 8.1; the engine does not check it) or GYR_BINARY
- *   payload  copied before return
+ *   opcode   GYR_TEXT (must be valid UTF-8, section 8.1; the engine does not check it) or
+ *   GYR_BINARY payload  copied before return
  *
  * Legal from on_request on, before the upgrade is accepted too. Returns 0 or GYR_QUEUE_HIGH;
- * GYR_ERR_CLOSED after gyr_close or a Close frame; GYR_ERR_BACKPRESSURE if the frame would take the queue past
- * send_queue_size_max (nothing is queued; wait for on_drain); GYR_ERR_MEMORY; GYR_ERR_STATE within a
- * message that is sent in parts. One copy, and no system call until the callback has returned, unless
- * what one callback sends is larger than 64 KB. */
+ * GYR_ERR_CLOSED after gyr_close or a Close frame; GYR_ERR_BACKPRESSURE if the frame would take the
+ * queue past send_queue_size_max (nothing is queued; wait for on_drain); GYR_ERR_MEMORY;
+ * GYR_ERR_STATE within a message that is sent in parts. One copy, and no system call until the
+ * callback has returned, unless what one callback sends is larger than 64 KB. */
 GYR_API GYR_MUST_CHECK int gyr_send(struct gyr_conn *conn, enum gyr_opcode opcode,
                                     struct gyr_span payload);
 
-/* Queue one part of a message, as one fragment (RFC 6455 section 5.4); the first with GYR_FIRST, the last
- * with GYR_LAST. Otherwise like gyr_send. */
+/* Queue one part of a message, as one fragment (RFC 6455 section 5.4); the first with GYR_FIRST,
+ * the last with GYR_LAST. Otherwise like gyr_send. */
 GYR_API GYR_MUST_CHECK int gyr_send_part(struct gyr_conn *conn, enum gyr_opcode opcode,
                                          struct gyr_span part, unsigned flags);
 
-/* From on_message only: send back a part of the message just received, and give it up: the whole view is
- * dead afterwards. Framed where it lies, without a copy, if nothing else is queued. Otherwise like
- * gyr_send. */
+/* From on_message only: send back a part of the message just received, and give it up: the whole
+ * view is dead afterwards. Framed where it lies, without a copy, if nothing else is queued.
+ * Otherwise like gyr_send. */
 GYR_API GYR_MUST_CHECK int gyr_reply(struct gyr_conn *conn, enum gyr_opcode opcode,
                                      struct gyr_span part);
 
 /* Queue a Ping with up to 125 bytes; its Pong is not reported. */
 GYR_API GYR_MUST_CHECK int gyr_ping(struct gyr_conn *conn, struct gyr_span payload);
 
-/* Begin the closing handshake (RFC 6455 section 7.1.2): a Close frame behind what is queued. on_close
- * comes when the peer has answered or close_timeout_ms has passed; no message comes before it. The reason is cut at 123 bytes.
- * GYR_ERR_CLOSED if closing has begun; GYR_ERR_ARGUMENT for a code that may not be sent; on an HTTP
- * exchange the connection is closed after the answer. */
+/* Begin the closing handshake (RFC 6455 section 7.1.2): a Close frame behind what is queued.
+ * on_close comes when the peer has answered or close_timeout_ms has passed; no message comes before
+ * it. The reason is cut at 123 bytes. GYR_ERR_CLOSED if closing has begun; GYR_ERR_ARGUMENT for a
+ * code that may not be sent; on an HTTP exchange the connection is closed after the answer. */
 GYR_API int gyr_close(struct gyr_conn *conn, uint16_t close_code, struct gyr_span reason);
 
 /* Drop the connection at once, what is queued included (a TCP reset). */
 GYR_API void gyr_abort(struct gyr_conn *conn);
 
-/* ---- 6. Any connection ------------------------------------------------------------------------- */
+/* ---- 6. Any connection ----------------------------------------------------------------------- */
 
-/* Stop and go on calling on_message, on_part, on_body. Up to pause_size_max bytes are read ahead; then the
- * peer's window closes. Resets are still seen. The heartbeat and idle limits rest meanwhile. */
+/* Stop and go on calling on_message, on_part, on_body. Up to pause_size_max bytes are read ahead;
+ * then the peer's window closes. Resets are still seen. The heartbeat and idle limits rest
+ * meanwhile. */
 GYR_API void gyr_pause(struct gyr_conn *conn);
 GYR_API void gyr_resume(struct gyr_conn *conn);
 
@@ -368,10 +372,11 @@ GYR_API void gyr_peer_address(const struct gyr_conn *conn, char text[64]);
 GYR_API void *gyr_conn_data(struct gyr_conn *conn);
 GYR_API struct gyr_core *gyr_conn_core(const struct gyr_conn *conn);
 
-/* Call on_timer once after delay_ms (1 ms to 24 days), instead of an earlier call of this; 0: never. */
+/* Call on_timer once after delay_ms (1 ms to 24 days), instead of an earlier call of this; 0:
+ * never. */
 GYR_API void gyr_conn_timer(struct gyr_conn *conn, uint32_t delay_ms);
 
-/* ---- 7. Cores, timers, other threads ----------------------------------------------------------- */
+/* ---- 7. Cores, timers, other threads --------------------------------------------------------- */
 
 GYR_API unsigned gyr_core_index(const struct gyr_core *core);
 GYR_API struct gyr_server *gyr_core_server(const struct gyr_core *core);
@@ -390,9 +395,9 @@ GYR_API void gyr_timer_start(struct gyr_core *core, struct gyr_timer *timer, uin
                              void (*fn)(struct gyr_core *core, void *arg), void *arg);
 GYR_API void gyr_timer_stop(struct gyr_core *core, struct gyr_timer *timer);
 
-/* Any thread: run fn(core, arg) on a core. Calls of one thread to one core keep their order. Returns 0;
- * GYR_ERR_BACKPRESSURE when mailbox_count_max is reached; GYR_ERR_CLOSED after the core has ended.
- * Whatever was accepted runs, at the latest when the core ends. */
+/* Any thread: run fn(core, arg) on a core. Calls of one thread to one core keep their order.
+ * Returns 0; GYR_ERR_BACKPRESSURE when mailbox_count_max is reached; GYR_ERR_CLOSED after the core
+ * has ended. Whatever was accepted runs, at the latest when the core ends. */
 GYR_API GYR_MUST_CHECK int gyr_post(struct gyr_server *server, unsigned core_index,
                                     void (*fn)(struct gyr_core *core, void *arg), void *arg);
 
@@ -410,9 +415,10 @@ GYR_API struct gyr_handle gyr_conn_handle(const struct gyr_conn *conn);
 /* On its core's thread: the connection, or NULL if it has gone. */
 GYR_API struct gyr_conn *gyr_core_find(struct gyr_core *core, struct gyr_handle handle);
 
-/* Any thread: run fn(conn, arg) on the connection's core and let its result end the GYR_PENDING, as the
- * callback's own would have; it may answer, upgrade and send, and may return GYR_PENDING again. conn is
- * NULL if the connection has gone meanwhile (the result is ignored then). Errors as gyr_post. */
+/* Any thread: run fn(conn, arg) on the connection's core and let its result end the GYR_PENDING, as
+ * the callback's own would have; it may answer, upgrade and send, and may return GYR_PENDING again.
+ * conn is NULL if the connection has gone meanwhile (the result is ignored then). Errors as
+ * gyr_post. */
 GYR_API GYR_MUST_CHECK int gyr_complete(struct gyr_server *server, struct gyr_handle handle,
                                         int (*fn)(struct gyr_conn *conn, void *arg), void *arg);
 
@@ -420,33 +426,33 @@ GYR_API GYR_MUST_CHECK int gyr_complete(struct gyr_server *server, struct gyr_ha
 GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle handle,
                                     void *mail);
 
-/* ---- 8. Statistics ----------------------------------------------------------------------------- */
+/* ---- 8. Statistics --------------------------------------------------------------------------- */
 
 /* X(name, what it counts). Counters grow for ever; those marked now go up and down. */
-#define GYR_STATS(X)                                                                               \
-    X(connections, "open now")                                                                     \
-    X(websockets, "open now")                                                                      \
-    X(heap_bytes, "of the budgeted heap now")                                                      \
-    X(accepted, "connections taken")                                                               \
-    X(handed_over, "connections given to another core")                                            \
-    X(refused, "connections closed for want of a slot, memory or descriptor")                      \
-    X(requests, "heads of requests complete")                                                      \
-    X(upgrades, "requests that became WebSockets")                                                 \
-    X(http_errors, "requests answered by the engine with 4xx or 5xx")                              \
-    X(messages_in, "whole WebSocket messages, or their last parts")                                \
-    X(messages_out, "WebSocket messages queued, replies included")                                 \
-    X(ws_errors, "WebSockets failed for a breach of protocol")                                     \
-    X(timeouts, "connections ended by a time limit")                                               \
-    X(backpressure, "messages refused because a queue was full")                                   \
-    X(bytes_in, "received")                                                                        \
-    X(bytes_out, "sent")                                                                           \
-    X(sends_now, "outputs of a batch sent at once")                                                \
-    X(sends_turn, "outputs of a batch sent with others at the end of a turn")                      \
-    X(sends_queued, "sends by submission")                                                         \
-    X(copied_bytes, "kept on the heap because they could not be handled or sent at once")          \
-    X(scratch_switches, "connections that changed between provided buffers and scratch")           \
-    X(buffers_empty, "receives ended because no buffer was left")                                  \
-    X(turns, "of the loop")                                                                        \
+#define GYR_STATS(X)                                                                      \
+    X(connections, "open now")                                                            \
+    X(websockets, "open now")                                                             \
+    X(heap_bytes, "of the budgeted heap now")                                             \
+    X(accepted, "connections taken")                                                      \
+    X(handed_over, "connections given to another core")                                   \
+    X(refused, "connections closed for want of a slot, memory or descriptor")             \
+    X(requests, "heads of requests complete")                                             \
+    X(upgrades, "requests that became WebSockets")                                        \
+    X(http_errors, "requests answered by the engine with 4xx or 5xx")                     \
+    X(messages_in, "whole WebSocket messages, or their last parts")                       \
+    X(messages_out, "WebSocket messages queued, replies included")                        \
+    X(ws_errors, "WebSockets failed for a breach of protocol")                            \
+    X(timeouts, "connections ended by a time limit")                                      \
+    X(backpressure, "messages refused because a queue was full")                          \
+    X(bytes_in, "received")                                                               \
+    X(bytes_out, "sent")                                                                  \
+    X(sends_now, "outputs of a batch sent at once")                                       \
+    X(sends_turn, "outputs of a batch sent with others at the end of a turn")             \
+    X(sends_queued, "sends by submission")                                                \
+    X(copied_bytes, "kept on the heap because they could not be handled or sent at once") \
+    X(scratch_switches, "connections that changed between provided buffers and scratch")  \
+    X(buffers_empty, "receives ended because no buffer was left")                         \
+    X(turns, "of the loop")                                                               \
     X(wakes, "sent to other cores")
 
 #define GYR_STATS_FIELD(name, text) uint64_t name;
@@ -455,15 +461,15 @@ struct gyr_stats {
 };
 #undef GYR_STATS_FIELD
 
-/* Any thread, no lock: the counters of one core, or of all with core_index UINT_MAX. Each is exact; they
- * are not read at one instant. */
+/* Any thread, no lock: the counters of one core, or of all with core_index UINT_MAX. Each is exact;
+ * they are not read at one instant. */
 GYR_API void gyr_server_stats(const struct gyr_server *server, unsigned core_index,
                               struct gyr_stats *stats, size_t size);
 
-/* ---- 9. Stop ----------------------------------------------------------------------------------- */
+/* ---- 9. Stop --------------------------------------------------------------------------------- */
 
-/* Any thread: stop accepting, send Close 1001 spread over shutdown_window_ms, let requests end, cut what
- * is left after shutdown_deadline_ms. Returns at once. */
+/* Any thread: stop accepting, send Close 1001 spread over shutdown_window_ms, let requests end, cut
+ * what is left after shutdown_deadline_ms. Returns at once. */
 GYR_API void gyr_server_stop(struct gyr_server *server);
 
 /* Wait until every core has ended. */
