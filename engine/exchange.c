@@ -6,6 +6,8 @@
 #include "engine/session.h"
 #include "proto/ws_close.h"
 
+#define TIMER_DELAY_MAX_MS (24 * 86400 * 1000) /* what 32-bit times can tell from the past */
+
 static struct gyr_conn *exchange_at(const struct core *core, uint32_t index);
 static int send_early(struct gyr_conn *conn, uint8_t opcode, unsigned flags, struct span payload);
 
@@ -298,7 +300,8 @@ void gyr_conn_timer(struct gyr_conn *conn, uint32_t delay_ms)
 {
     conn->timer_set = delay_ms != 0;
     if (conn->timer_set) {
-        conn->timer_ms = core_now32(exchange_core(conn)) + MIN(delay_ms, (uint32_t)INT32_MAX / 2);
+        conn->timer_ms =
+            core_now32(exchange_core(conn)) + MIN(delay_ms, (uint32_t)TIMER_DELAY_MAX_MS);
         transport_timer_update(conn->transport);
     }
 }

@@ -41,6 +41,7 @@ static pthread_once_t allocator_once = PTHREAD_ONCE_INIT;
 #endif
 #endif
 
+#ifndef SANITIZED
 /* POSIX lets a void pointer from dlsym carry a function; ISO C wants the bytes copied. */
 static bool symbol_load(void *library, const char *name, void *function, size_t size)
 {
@@ -52,6 +53,7 @@ static bool symbol_load(void *library, const char *name, void *function, size_t 
 
 #define SYMBOL_LOAD(library, name, function) \
     symbol_load(library, name, &(function), sizeof(function))
+#endif
 
 static void allocator_open(void)
 {

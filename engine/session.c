@@ -77,6 +77,9 @@ void session_end_of_stream(struct transport *transport)
         }
         return;
     }
+    if (exchange != NULL && exchange_is_waiting(exchange) && transport->backlog != NULL) {
+        return; /* requests that came before the end are still answered; then this is asked again */
+    }
     transport->flags |= TRANSPORT_F_LAST_REQUEST;
     if (exchange == NULL) {
         transport_end(transport);

@@ -239,6 +239,8 @@ static void request_advance(struct transport *transport)
             if (bytes != NULL) {
                 memcpy(bytes, CONTINUE, sizeof(CONTINUE) - 1);
                 transport_commit(transport, sizeof(CONTINUE) - 1);
+            } else {
+                transport_mark(transport, TRANSPORT_F_CUT); /* the client would wait for ever */
             }
         }
         return;
@@ -464,8 +466,7 @@ static int response_write(struct transport *transport, const struct gyr_response
     http_write_status(&writer, response->status_code);
     http_write_date(&writer, transport->core->date);
     if (response->content_type.size != 0) {
-        http_write_field(&writer, SPAN_LITERAL("Content-Type"),
-                         span_internal(response->content_type));
+        http_write_content_type(&writer, span_internal(response->content_type));
     }
     if (may_have_content) {
         http_write_content_length(&writer, response->content.size);

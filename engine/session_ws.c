@@ -69,7 +69,7 @@ void session_ws_result(struct transport *transport, int result)
     if (result == GYR_PENDING) {
         exchange->flags |= EXCHANGE_F_PENDING;
         exchange->pending_ms = core_now32(transport->core);
-    } else if (result == GYR_QUEUE_HIGH) {
+    } else if (result == GYR_QUEUE_HIGH && exchange->state == EXCHANGE_OPEN) {
         exchange->flags |= EXCHANGE_F_QUEUE_HIGH;
         transport_mark(transport, TRANSPORT_F_DRAIN_OWED | TRANSPORT_F_WORK);
     } else if (result < 0) {
@@ -139,8 +139,10 @@ static size_t messages_input(struct transport *transport, uint8_t *bytes, size_t
             break;
         }
     }
-    STATS_ADD(&core->stats, messages_in, count);
-    transport->message_ms = core_now32(core);
+    if (LIKELY(count != 0)) {
+        STATS_ADD(&core->stats, messages_in, count);
+        transport->message_ms = core_now32(core);
+    }
     return (size_t)(at - bytes);
 }
 
@@ -547,8 +549,8 @@ void session_ws_close(struct transport *transport, uint16_t close_code, struct s
     transport->phase_ms = core_now32(transport->core);
     session_ws_send_close(transport, close_code, reason);
     /* A paused or waiting exchange would never see the peer's Close. */
-    if ((exchange->flags & EXCHANGE_F_PAUSED) != 0) {
-        exchange->flags &= (uint16_t)~EXCHANGE_F_PAUSED;
+    if ((exchange->flags & (EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH)) != 0) {
+        exchange->flags &= (uint16_t) ~(EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH);
         transport_mark(transport, TRANSPORT_F_WORK);
     }
     transport_timer_update(transport);

@@ -15,12 +15,15 @@
 
 #include <errno.h>
 
-#define MERGE_SIZE_MAX  65536 /* of small entries sent as one */
-#define MERGE_ENTRY_MAX 8192  /* an entry up to this is worth copying to save a send */
+#define MERGE_SIZE_MAX    65536 /* of small entries sent as one */
+#define OVERTAKE_SIZE_MIN 4096  /* bytes queued before a control frame overtakes messages */
+#define MERGE_ENTRY_MAX   8192  /* an entry up to this is worth copying to save a send */
 
 static bool output_is_direct(const struct transport *transport, size_t size);
 static void output_to_staging(struct transport *transport, size_t size);
 static void queue_insert(struct transport *transport, struct entry *entry);
+static struct entry **queue_controls(struct transport *transport);
+static void pong_drop(struct transport *transport);
 static void queue_send(struct transport *transport);
 static void queue_merge(struct transport *transport);
 static void entry_pop(struct transport *transport);
@@ -154,30 +157,41 @@ void transport_queue_behind_batch(struct transport *transport, struct entry *ent
     transport_queue(transport, entry);
 }
 
-/* At the end; a control frame goes before messages, but not into one that is on its way. */
+/* At the end. When that is far away, a control frame goes before messages, but behind the control
+ * frames that wait already; in a short queue it keeps its place, since some clients take a Pong for
+ * the answer to all that came before their Ping. */
 static void queue_insert(struct transport *transport, struct entry *entry)
 {
-    struct entry *head = transport->queue_head;
-    bool first_is_out =
-        head != NULL && ((transport->flags & TRANSPORT_F_SENDING) != 0 || head->sent != 0);
-    entry->next = NULL;
-    if (head == NULL) {
-        transport->queue_head = entry;
-        transport->queue_tail = entry;
-    } else if (entry->kind != ENTRY_CONTROL || entry->opcode == WS_OPCODE_CLOSE) {
-        transport->queue_tail->next = entry;
-        transport->queue_tail = entry;
-    } else if (first_is_out || head->kind == ENTRY_RAW) {
-        /* A raw head is the 101, or what a batch could not send: its frames come first. */
-        entry->next = head->next;
-        head->next = entry;
-        if (transport->queue_tail == head) {
-            transport->queue_tail = entry;
+    struct entry **place = &transport->queue_head;
+    bool far = transport->queued_size >= OVERTAKE_SIZE_MIN;
+    if (*place != NULL &&
+        (entry->kind != ENTRY_CONTROL || entry->opcode == WS_OPCODE_CLOSE || !far)) {
+        place = &transport->queue_tail->next;
+    } else if (*place != NULL) {
+        place = queue_controls(transport);
+        while (*place != NULL && (*place)->kind == ENTRY_CONTROL) {
+            place = &(*place)->next;
         }
-    } else {
-        entry->next = head;
-        transport->queue_head = entry;
     }
+    entry->next = *place;
+    *place = entry;
+    if (entry->next == NULL) {
+        transport->queue_tail = entry;
+    }
+}
+
+/* Where the control frames that wait begin: behind the responses up to the 101, what a batch
+ * could not send, and an entry that is on its way. */
+static struct entry **queue_controls(struct transport *transport)
+{
+    struct entry **place = &transport->queue_head;
+    if (*place != NULL && ((transport->flags & TRANSPORT_F_SENDING) != 0 || (*place)->sent != 0)) {
+        place = &(*place)->next;
+    }
+    while (*place != NULL && (*place)->kind == ENTRY_RAW) {
+        place = &(*place)->next;
+    }
+    return place;
 }
 
 int transport_send_frame(struct transport *transport, uint8_t opcode, unsigned flags,
@@ -237,38 +251,46 @@ int transport_send_control(struct transport *transport, uint8_t opcode, struct s
         transport_commit(transport, 2 + payload.size);
         return 0;
     }
-    /* Only the newest Pong is owed (RFC 6455 section 5.5.3). One that waits stands first or
-     * second. */
-    struct entry *entry = transport->queue_head;
-    for (unsigned i = 0; entry != NULL && i < 2; i++, entry = entry->next) {
-        bool is_out = i == 0 && ((transport->flags & TRANSPORT_F_SENDING) != 0 || entry->sent != 0);
-        if (entry->kind == ENTRY_CONTROL && entry->opcode == WS_OPCODE_PONG &&
-            opcode == WS_OPCODE_PONG && !is_out) {
-            break;
-        }
+    struct entry *entry = entry_create(transport, WS_CONTROL_SIZE_MAX);
+    if (entry == NULL) {
+        return GYR_ERR_MEMORY;
     }
-    if (entry == NULL || entry->kind != ENTRY_CONTROL || entry->opcode != WS_OPCODE_PONG ||
-        opcode != WS_OPCODE_PONG) {
-        entry = entry_create(transport, WS_CONTROL_SIZE_MAX);
-        if (entry == NULL) {
-            return GYR_ERR_MEMORY;
-        }
-        entry->kind = ENTRY_CONTROL;
-        entry->opcode = opcode;
-        entry->flags = GYR_FIRST | GYR_LAST;
-        entry->size = (uint32_t)payload.size;
-        if (payload.size != 0) {
-            memcpy(entry_payload(entry), payload.ptr, payload.size);
-        }
-        transport_queue_behind_batch(transport, entry);
-        return 0;
-    }
-    transport->queued_size += (uint32_t)payload.size - entry->size;
+    entry->kind = ENTRY_CONTROL;
+    entry->opcode = opcode;
+    entry->flags = GYR_FIRST | GYR_LAST;
     entry->size = (uint32_t)payload.size;
     if (payload.size != 0) {
         memcpy(entry_payload(entry), payload.ptr, payload.size);
     }
+    if (opcode == WS_OPCODE_PONG) {
+        pong_drop(transport);
+    }
+    transport_queue_behind_batch(transport, entry);
     return 0;
+}
+
+/* Only the newest Pong is owed (RFC 6455 section 5.5.3): drop one that waits. Where queue_insert
+ * has put it, no more than OVERTAKE_SIZE_MIN bytes stand before it. */
+static void pong_drop(struct transport *transport)
+{
+    struct entry **place = queue_controls(transport);
+    size_t passed = 0;
+    while (*place != NULL && passed <= OVERTAKE_SIZE_MIN &&
+           ((*place)->kind != ENTRY_CONTROL || (*place)->opcode != WS_OPCODE_PONG)) {
+        passed += entry_wire_size(*place);
+        place = &(*place)->next;
+    }
+    struct entry *entry = *place;
+    if (entry == NULL || passed > OVERTAKE_SIZE_MIN) {
+        return;
+    }
+    *place = entry->next;
+    if (entry->next == NULL) {
+        bool was_only = place == &transport->queue_head;
+        transport->queue_tail = was_only ? NULL : CONTAINER_OF(place, struct entry, next);
+    }
+    transport->queued_size -= (uint32_t)entry_wire_size(entry);
+    entry_free(transport, entry);
 }
 
 size_t transport_queued_size(const struct transport *transport)
@@ -391,6 +413,9 @@ void transport_on_turn_send(struct transport *transport, const struct core_turn_
 static void rest_keep(struct transport *transport, const uint8_t *bytes, size_t size)
 {
     struct core *core = transport->core;
+    if ((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
+        return; /* nobody will take it */
+    }
     struct entry *entry = entry_create(transport, size);
     if (entry == NULL) {
         core_trouble(core, GYR_ERR_MEMORY);

@@ -42,7 +42,7 @@ enum field_kind {
 #define SPAN_IS(value, text) span_is((value), ("" text), sizeof(text) - 1)
 
 static enum field_kind field_kind_of(const uint8_t *name, size_t size);
-static bool field_name_is_valid(struct span name);
+static bool field_name_is_disguise(struct span name);
 static int field_apply(struct http_request *request, enum field_kind kind, struct span value,
                        struct http_slice slice);
 static bool list_next(struct span *list, struct span *element);
@@ -54,24 +54,25 @@ int http_field_take(struct http_request *request, const struct http_limits *limi
                     struct http_range line)
 {
     const uint8_t *bytes = line.bytes;
-    uint32_t colon = request->name_end;
-    if (colon <= line.start) { /* 0: no colon at all */
-        return GYR_ERR_HTTP_FIELD;
+    uint32_t colon = line.start;
+    while (http_byte_is(bytes[colon], HTTP_BYTE_TOKEN)) {
+        colon++; /* ends at the CR at the latest */
     }
     if (request->field_count == limits->field_count_max) {
         return GYR_ERR_HTTP_FIELD_COUNT;
     }
     struct span name = span_of(bytes + line.start, colon - line.start);
     enum field_kind kind = field_kind_of(name.ptr, name.size);
-    if (kind == FIELD_OTHER && !field_name_is_valid(name)) {
+    if (bytes[colon] != ':' || name.size == 0 ||
+        (kind == FIELD_OTHER && field_name_is_disguise(name))) {
         return GYR_ERR_HTTP_FIELD;
     }
     uint32_t start = colon + 1;
     uint32_t end = line.end;
-    while (start < end && (bytes[start] == ' ' || bytes[start] == '\t')) {
+    while (start < end && bytes[start] <= ' ') { /* SP or HTAB: there is no other */
         start++;
     }
-    while (end > start && (bytes[end - 1] == ' ' || bytes[end - 1] == '\t')) {
+    while (end > start && bytes[end - 1] <= ' ') {
         end--;
     }
     struct http_field *field = &request->fields[request->field_count];
@@ -130,28 +131,25 @@ static bool span_is(struct span value, const char *text, size_t text_size)
     return span_equal_nocase(value, span_of(text, text_size));
 }
 
-/* A token, but not a framing field with an underscore for the hyphen: what maps names to variables
- * (CGI, WSGI) would take it for the real one. */
-static bool field_name_is_valid(struct span name)
+/* A framing field with an underscore for the hyphen: what maps names to variables (CGI, WSGI) would
+ * take it for the real one. */
+static bool field_name_is_disguise(struct span name)
 {
-    if (!http_bytes_are(name.ptr, name.size, HTTP_BYTE_TOKEN)) {
-        return false;
-    }
-    return !SPAN_IS(name, "content_length") && !SPAN_IS(name, "transfer_encoding");
+    return SPAN_IS(name, "content_length") || SPAN_IS(name, "transfer_encoding");
 }
 
 static int host_take(struct http_request *request, struct span value, struct http_slice slice)
 {
-    if ((request->seen & SEEN_HOST) != 0 ||
-        !http_authority_is_valid(value.ptr, value.size, false)) {
+    struct http_range text = {value.ptr - slice.offset, slice.offset,
+                              (uint32_t)slice.offset + slice.size};
+    if ((request->seen & SEEN_HOST) != 0 || !http_authority_is_valid(text, false)) {
         return GYR_ERR_HTTP_HOST;
     }
     request->seen |= SEEN_HOST;
     if (request->host.size > 0) {
         /* The target has named the authority. A Host that differs is a request that two servers
          * would route differently. */
-        struct span host =
-            span_of(value.ptr - slice.offset + request->host.offset, request->host.size);
+        struct span host = http_slice_span(request->host, text.bytes);
         return span_equal_nocase(host, value) ? NEED_MORE : GYR_ERR_HTTP_HOST;
     }
     request->host = slice;

@@ -17,9 +17,8 @@ enum {
     SEEN_EXPECT_CONTINUE = 1 << 7,
 };
 
-/* Take the field line before a CR, of which it is known that it holds no control character but HTAB
- * and that request->name_end is its first colon (0 if it has none). Returns NEED_MORE, since a line
- * follows, or GYR_ERR_HTTP_*. */
+/* Take the field line before a CR, of which it is known that it holds no control character but
+ * HTAB. Returns NEED_MORE, since a line follows, or GYR_ERR_HTTP_*. */
 MUST_CHECK int http_field_take(struct http_request *request, const struct http_limits *limits,
                                struct http_range line);
 

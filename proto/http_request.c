@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Parses the head of an HTTP/1.1 request line by line: one vector scan finds the end of the line,
- * its first colon and every control character; a complete line is then taken apart at once.
+/* Parses the head of an HTTP/1.1 request line by line: a vector scan finds the control characters,
+ * the next of which must be its end; a complete line is then taken apart at once.
  *
  * Invariant P1 holds because an error is raised at a byte whose position depends on the bytes
  * alone: a control character, the line end, or the byte that passes a limit. So what a line holds
@@ -77,87 +77,94 @@ int http_request_parse(struct http_request *request, const struct http_limits *l
     return status;
 }
 
-static bool byte_is_control(uint8_t byte)
-{
-    return !http_byte_is(byte, HTTP_BYTE_VALUE);
-}
+/* Where the control characters lie among the SCAN_SIZE bytes from `start` on. Lines are short: one
+ * load serves several of them. */
+struct scan {
+    uint64_t controls; /* a bit for each but HTAB; set for what lies past the end of the input */
+    uint32_t start;
+};
 
-/* The first control character but HTAB at or after `at`, or `end`. Notes the first colon before
- * it. */
-static uint32_t line_scan_bytes(const uint8_t *bytes, uint32_t at, uint32_t end, uint16_t *colon)
-{
-    while (at < end && !byte_is_control(bytes[at])) {
-        if (bytes[at] == ':' && *colon == 0) {
-            *colon = (uint16_t)at;
-        }
-        at++;
-    }
-    return at;
-}
+#define SCAN_SIZE 64
 
 #if defined(__SSE2__)
 
-/* Sixteen bytes per step. The last step reads backwards from the end, so that no byte outside the
- * input is touched. */
-static inline uint32_t line_scan(const uint8_t *bytes, uint32_t at, uint32_t end, uint16_t *colon)
+#define SCAN_STEP 16
+
+/* A bit for each of SCAN_STEP bytes. */
+static inline uint64_t control_bits(const uint8_t *bytes)
 {
-    if (at < end && bytes[at] == '\r') {
-        return at; /* the empty line: 3 ns of 41 for a short request */
-    }
-    if (end < 16) {
-        return line_scan_bytes(bytes, at, end, colon);
-    }
-    while (at < end) {
-        uint32_t base = MIN(at, end - 16);
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)(bytes + base));
-        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block);
-        __m128i control =
-            _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('\t')), low),
-                         _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7F)));
-        __m128i colons = _mm_cmpeq_epi8(block, _mm_set1_epi8(':'));
-        uint32_t control_mask = (uint32_t)_mm_movemask_epi8(control) >> (at - base);
-        uint32_t colon_mask = (uint32_t)_mm_movemask_epi8(colons) >> (at - base);
-        /* A colon behind the control character belongs to the next line. */
-        colon_mask &= control_mask ^ (control_mask - 1);
-        if (colon_mask != 0 && *colon == 0) {
-            *colon = (uint16_t)(at + (uint32_t)__builtin_ctz(colon_mask));
-        }
-        if (control_mask != 0) {
-            return at + (uint32_t)__builtin_ctz(control_mask);
-        }
-        at = base + 16;
-    }
-    return at;
+    __m128i block = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block);
+    __m128i control =
+        _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('\t')), low),
+                     _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7F)));
+    return (uint32_t)_mm_movemask_epi8(control);
 }
 
 #else
 
-/* Eight bytes per step while they hold neither a colon nor anything that might be a control
- * character (HTAB included: it is rare, and the byte loop knows it). */
-static inline uint32_t line_scan(const uint8_t *bytes, uint32_t at, uint32_t end, uint16_t *colon)
+#define SCAN_STEP 8
+
+/* A bit for each byte that is zero, the first byte's lowest. */
+static inline uint64_t zero_bits(uint64_t word)
+{
+    const uint64_t sevens = UINT64_C(0x7F7F7F7F7F7F7F7F);
+    uint64_t highs = ~(((word & sevens) + sevens) | word | sevens);
+    return (highs >> 7) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+static inline uint64_t control_bits(const uint8_t *bytes)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t highs = UINT64_C(0x8080808080808080);
-    for (; end - at >= 8; at += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + at, sizeof(word));
-        uint64_t del = word ^ (ones * 0x7F);
-        uint64_t col = word ^ (ones * ':');
-        uint64_t hits = ((word - ones * 0x20) & ~word) | ((del - ones) & ~del);
-        if (*colon == 0) {
-            hits |= (col - ones) & ~col;
-        }
-        if ((hits & highs) != 0) {
-            uint32_t stop = line_scan_bytes(bytes, at, at + 8, colon);
-            if (stop < at + 8) {
-                return stop;
-            }
-        }
-    }
-    return line_scan_bytes(bytes, at, end, colon);
+    uint64_t word = __builtin_bswap64(load_be64(bytes));
+    uint64_t low = zero_bits(word & (ones * 0xE0)) & ~zero_bits(word ^ (ones * '\t'));
+    return low | zero_bits(word ^ (ones * 0x7F));
 }
 
 #endif
+
+/* Look at the bytes from `at` on. A step that would pass the end begins earlier, so that no byte
+ * outside the input is touched. */
+static inline struct scan scan_load(const uint8_t *bytes, uint32_t at, uint32_t end)
+{
+    struct scan scan = {.start = at};
+    uint32_t size = end - at;
+    if (LIKELY(size >= SCAN_SIZE)) {
+#pragma GCC unroll 8
+        for (unsigned done = 0; done < SCAN_SIZE; done += SCAN_STEP) {
+            scan.controls |= control_bits(bytes + at + done) << done;
+        }
+        return scan;
+    }
+    scan.controls = UINT64_MAX << size;
+    unsigned done = 0;
+    for (; size - done >= SCAN_STEP; done += SCAN_STEP) {
+        scan.controls |= control_bits(bytes + at + done) << done;
+    }
+    if (done < size && end >= SCAN_STEP) {
+        scan.controls |= control_bits(bytes + end - SCAN_STEP) >> (SCAN_STEP - size + done) << done;
+    } else if (done < size) {
+        uint8_t padded[SCAN_STEP] = {0};
+        memcpy(padded, bytes + at, size);
+        scan.controls |= control_bits(padded);
+    }
+    return scan;
+}
+
+/* The first control character but HTAB at or after `at`, or `end`. */
+static inline uint32_t line_scan(struct scan *scan, const uint8_t *bytes, uint32_t at, uint32_t end)
+{
+    for (;;) {
+        if (at - scan->start >= SCAN_SIZE) {
+            *scan = scan_load(bytes, at, end);
+        }
+        uint64_t controls = scan->controls >> (at - scan->start);
+        if (LIKELY(controls != 0)) {
+            return at + (uint32_t)__builtin_ctzll(controls);
+        }
+        at = scan->start + SCAN_SIZE;
+    }
+}
 
 /* Has the request line, scanned up to `end` and perhaps not complete, passed a limit? */
 static int request_line_check_size(const struct http_request *request,
@@ -201,13 +208,23 @@ static int line_take(struct http_request *request, const struct http_limits *lim
     return request_line_take(request, line);
 }
 
+/* The scan has stopped where no CRLF is: is the line bad, or are its last bytes still to come? */
+static int line_end_check(const uint8_t *bytes, uint32_t stop, uint32_t end, int malformed)
+{
+    if (stop == end || (bytes[stop] == '\r' && stop + 1 == end)) {
+        return NEED_MORE;
+    }
+    return malformed;
+}
+
 static int head_parse(struct http_request *request, const struct http_limits *limits,
                       const uint8_t *bytes, uint32_t end)
 {
     uint32_t at = request->parsed_size;
+    struct scan scan = {.start = at - SCAN_SIZE}; /* nothing is loaded */
     int status = NEED_MORE;
     while (status == NEED_MORE) {
-        uint32_t stop = line_scan(bytes, at, end, &request->name_end);
+        uint32_t stop = line_scan(&scan, bytes, at, end);
         int malformed = GYR_ERR_HTTP_FIELD;
         if (request->state == STATE_LEADING) {
             malformed = GYR_ERR_HTTP_REQUEST_LINE;
@@ -217,23 +234,13 @@ static int head_parse(struct http_request *request, const struct http_limits *li
             }
         }
         request->parsed_size = stop;
-        if (stop == end) {
-            return NEED_MORE;
-        }
-        if (bytes[stop] != '\r') {
-            return malformed;
-        }
-        if (stop + 1 == end) {
-            return NEED_MORE;
-        }
-        if (bytes[stop + 1] != '\n') {
-            return malformed;
+        if (UNLIKELY(end - stop < 2 || memcmp(bytes + stop, "\r\n", 2) != 0)) {
+            return line_end_check(bytes, stop, end, malformed);
         }
         at = stop + 2;
         request->parsed_size = at;
         status = line_take(request, limits, (struct http_range){bytes, request->line_start, stop});
         request->line_start = (uint16_t)at;
-        request->name_end = 0;
     }
     return status;
 }

@@ -77,7 +77,6 @@ struct http_request {
     struct http_slice host;  /* authority (RFC 9110 section 7.2); size 0 on HTTP/1.0 without Host */
     struct http_slice ws_key; /* Sec-WebSocket-Key as it came; size 0 if absent */
     uint16_t line_start;      /* private */
-    uint16_t name_end;        /* private */
     uint32_t seen;            /* private: which singular fields have come */
     struct http_field fields[HTTP_FIELD_COUNT_MAX]; /* the first field_count are set */
 };

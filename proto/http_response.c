@@ -10,7 +10,6 @@
 
 #define SECONDS_PER_DAY 86400
 #define DATE_MAX        UINT64_C(253402300799) /* Fri, 31 Dec 9999 23:59:59 GMT */
-#define DIGITS_MAX      20                     /* of a uint64_t */
 
 /* The registered status codes with their reason phrases (RFC 9110 section 15.1 and the IANA
  * registry). */
@@ -81,48 +80,57 @@
 #define LINE_BEFORE_REASON_SIZE (sizeof(LINE_BEFORE_REASON) - 1)
 #define LINE_END_SIZE           2
 
-/* Five rows, one per class of codes, as long as the highest registered code needs. */
-#define CLASS_CODES_MAX 52
-#define STATUS_LINE(code, reason)                                                             \
-    [(code) / 100 - 1][(code) % 100] = {(const uint8_t *)"HTTP/1.1 " #code " " reason "\r\n", \
-                                        sizeof("HTTP/1.1 " #code " " reason "\r\n") - 1},
+#define STATUS_CODE_MIN 100
+#define STATUS_LINE(code, reason)                                                     \
+    [(code)-STATUS_CODE_MIN] = {(const uint8_t *)"HTTP/1.1 " #code " " reason "\r\n", \
+                                sizeof("HTTP/1.1 " #code " " reason "\r\n") - 1},
 
-static const struct span status_lines[5][CLASS_CODES_MAX] = {STATUS_CODES(STATUS_LINE)};
+static const struct span status_lines[] = {STATUS_CODES(STATUS_LINE)};
 
-static struct span status_line(unsigned status_code)
+static inline struct span status_line(unsigned status_code)
 {
-    if (status_code < 100 || status_code > 599 || status_code % 100 >= CLASS_CODES_MAX) {
-        return span_of(NULL, 0);
-    }
-    return status_lines[status_code / 100 - 1][status_code % 100];
+    unsigned index = status_code - STATUS_CODE_MIN;
+    return index < COUNT_OF(status_lines) ? status_lines[index] : span_of(NULL, 0);
 }
 
-/* Room for `size` bytes that the caller will fill, or NULL, which is remembered. */
-static uint8_t *writer_reserve(struct http_writer *writer, size_t size)
+/* Remember the first error. No room is left after it, so that nothing more is written. */
+static void writer_fail(struct http_writer *writer, int err)
 {
-    if (writer->err != 0) {
-        return NULL;
+    if (writer->err == 0) {
+        writer->err = err;
+        writer->end = writer->at;
     }
-    if ((size_t)(writer->end - writer->at) < size) {
-        writer->err = GYR_ERR_LIMIT;
-        return NULL;
-    }
+}
+
+/* Room for `size` bytes, 1 or more, that the caller will fill; or NULL, which is remembered. */
+static inline uint8_t *writer_reserve(struct http_writer *writer, size_t size)
+{
     uint8_t *at = writer->at;
-    writer->at += size;
+    if (UNLIKELY((size_t)(writer->end - at) < size)) {
+        writer_fail(writer, GYR_ERR_LIMIT);
+        return NULL;
+    }
+    writer->at = at + size;
     return at;
 }
 
-static void store_line_end(uint8_t *bytes)
+/* memcpy without a call for what most lines are: two copies that may overlap. */
+static inline void copy_short(uint8_t *to, const uint8_t *from, size_t size)
 {
-    bytes[0] = '\r';
-    bytes[1] = '\n';
+    if (size - 16 <= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + size - 16, from + size - 16, 16);
+    } else if (size - 8 <= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + size - 8, from + size - 8, 8);
+    } else if (size > 0) {
+        memcpy(to, from, size);
+    }
 }
 
-static void writer_refuse(struct http_writer *writer)
+static inline void store_line_end(uint8_t *bytes)
 {
-    if (writer->err == 0) {
-        writer->err = GYR_ERR_ARGUMENT;
-    }
+    memcpy(bytes, "\r\n", LINE_END_SIZE);
 }
 
 void http_write_status(struct http_writer *writer, unsigned status_code)
@@ -131,12 +139,12 @@ void http_write_status(struct http_writer *writer, unsigned status_code)
     if (line.size > 0) {
         uint8_t *at = writer_reserve(writer, line.size);
         if (at != NULL) {
-            memcpy(at, line.ptr, line.size);
+            copy_short(at, line.ptr, line.size);
         }
         return;
     }
-    if (status_code < 100 || status_code > 599) {
-        writer_refuse(writer);
+    if (status_code < STATUS_CODE_MIN || status_code > 599) {
+        writer_fail(writer, GYR_ERR_ARGUMENT);
         return;
     }
     /* The space before an absent reason phrase stays (RFC 9112 section 4). */
@@ -149,11 +157,35 @@ void http_write_status(struct http_writer *writer, unsigned status_code)
     }
 }
 
+/* The highest bit of a byte is set if it might be a control character: below 0x20, 0x7F, or 0x80
+ * and above. */
+static inline uint64_t word_suspects(const uint8_t *bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word;
+    memcpy(&word, bytes, sizeof(word));
+    return (word - ones * 0x20) | (word + ones) | word;
+}
+
+/* No control character but HTAB (RFC 9110 section 5.5). */
+static inline bool value_is_valid(const uint8_t *bytes, size_t size)
+{
+    if (size < 8) {
+        return http_bytes_are(bytes, size, HTTP_BYTE_VALUE);
+    }
+    uint64_t suspects = word_suspects(bytes + size - 8);
+    for (size_t at = 0; at + 8 < size; at += 8) {
+        suspects |= word_suspects(bytes + at);
+    }
+    return LIKELY((suspects & UINT64_C(0x8080808080808080)) == 0) ||
+           http_bytes_are(bytes, size, HTTP_BYTE_VALUE);
+}
+
 void http_write_field(struct http_writer *writer, struct span name, struct span value)
 {
     if (name.size == 0 || !http_bytes_are(name.ptr, name.size, HTTP_BYTE_TOKEN) ||
-        !http_bytes_are(value.ptr, value.size, HTTP_BYTE_VALUE)) {
-        writer_refuse(writer);
+        !value_is_valid(value.ptr, value.size)) {
+        writer_fail(writer, GYR_ERR_ARGUMENT);
         return;
     }
     /* Compared one after the other, since the sum of two sizes may overflow. */
@@ -161,37 +193,55 @@ void http_write_field(struct http_writer *writer, struct span name, struct span 
     size_t value_size = MIN(value.size, room);
     size_t name_size = MIN(name.size, room);
     uint8_t *at = writer_reserve(writer, name_size + value_size + 4);
-    if (at == NULL) {
+    if (at != NULL) {
+        copy_short(at, name.ptr, name_size);
+        at += name_size;
+        *at++ = ':';
+        *at++ = ' ';
+        copy_short(at, value.ptr, value_size);
+        store_line_end(at + value_size);
+    }
+}
+
+void http_write_content_type(struct http_writer *writer, struct span value)
+{
+    static const char name[] = "Content-Type: ";
+    const size_t name_size = sizeof(name) - 1;
+    if (!value_is_valid(value.ptr, value.size)) {
+        writer_fail(writer, GYR_ERR_ARGUMENT);
         return;
     }
-    memcpy(at, name.ptr, name_size);
-    at += name_size;
-    *at++ = ':';
-    *at++ = ' ';
-    if (value_size > 0) {
-        memcpy(at, value.ptr, value_size);
-        at += value_size;
+    size_t value_size = MIN(value.size, (size_t)(writer->end - writer->at));
+    uint8_t *at = writer_reserve(writer, name_size + value_size + LINE_END_SIZE);
+    if (at != NULL) {
+        memcpy(at, name, name_size);
+        copy_short(at + name_size, value.ptr, value_size);
+        store_line_end(at + name_size + value_size);
     }
-    store_line_end(at);
+}
+
+static unsigned digits_count(uint64_t number)
+{
+    unsigned count = 1;
+    while (number >= 10) {
+        number /= 10;
+        count++;
+    }
+    return count;
 }
 
 void http_write_content_length(struct http_writer *writer, uint64_t size)
 {
     static const char name[] = "Content-Length: ";
-    uint8_t digits[DIGITS_MAX];
-    size_t start = DIGITS_MAX;
-    do {
-        start--;
-        digits[start] = (uint8_t)('0' + size % 10);
-        size /= 10;
-    } while (size > 0);
-    size_t digit_count = DIGITS_MAX - start;
-    uint8_t *at = writer_reserve(writer, sizeof(name) - 1 + digit_count + 2);
+    const size_t name_size = sizeof(name) - 1;
+    unsigned digit_count = digits_count(size);
+    uint8_t *at = writer_reserve(writer, name_size + digit_count + LINE_END_SIZE);
     if (at != NULL) {
-        memcpy(at, name, sizeof(name) - 1);
-        at += sizeof(name) - 1;
-        for (size_t i = 0; i < digit_count; i++) {
-            at[i] = digits[start + i];
+        memcpy(at, name, name_size);
+        at += name_size;
+        for (unsigned i = digit_count; i > 0; i--) {
+            at[i - 1] = (uint8_t)('0' + size % 10);
+            size /= 10;
         }
         store_line_end(at + digit_count);
     }
@@ -201,7 +251,7 @@ void http_write_date(struct http_writer *writer, const uint8_t date[HTTP_DATE_SI
 {
     static const char name[] = "Date: ";
     const size_t name_size = sizeof(name) - 1;
-    uint8_t *at = writer_reserve(writer, name_size + HTTP_DATE_SIZE + 2);
+    uint8_t *at = writer_reserve(writer, name_size + HTTP_DATE_SIZE + LINE_END_SIZE);
     if (at != NULL) {
         memcpy(at, name, name_size);
         memcpy(at + name_size, date, HTTP_DATE_SIZE);

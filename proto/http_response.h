@@ -29,6 +29,9 @@ void http_write_status(struct http_writer *writer, unsigned status_code);
  * (RFC 9110 section 5.5). */
 void http_write_field(struct http_writer *writer, struct span name, struct span value);
 
+/* "Content-Type: <value>". The value is checked as that of any field. */
+void http_write_content_type(struct http_writer *writer, struct span value);
+
 /* "Content-Length: <size>" */
 void http_write_content_length(struct http_writer *writer, uint64_t size);
 

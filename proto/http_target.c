@@ -9,9 +9,14 @@
 
 #include "proto/http_byte.h"
 
-#define PORT_MAX 65535
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define TARGET_TAIL_SIZE 11 /* " HTTP/1.1" and CRLF: they are there, since the line is complete */
 
 static int path_take(struct http_request *request, struct http_range text);
+static int path_divide(struct http_request *request, struct http_range text, uint32_t readable_end);
 static int target_take_absolute(struct http_request *request, struct http_range target);
 static bool percent_is_valid(const uint8_t *bytes, uint32_t at, uint32_t end, bool in_query);
 
@@ -21,8 +26,7 @@ int http_target_take(struct http_request *request, struct http_range target)
     if (UNLIKELY(request->method == HTTP_CONNECT)) {
         /* The authority form, only here and only this (RFC 9112 section 3.2.3). */
         request->host = request->target;
-        bool valid = http_authority_is_valid(bytes + target.start, target.end - target.start, true);
-        return valid ? NEED_MORE : GYR_ERR_HTTP_TARGET;
+        return http_authority_is_valid(target, true) ? NEED_MORE : GYR_ERR_HTTP_TARGET;
     }
     if (LIKELY(bytes[target.start] == '/')) {
         return path_take(request, target);
@@ -35,10 +39,68 @@ int http_target_take(struct http_request *request, struct http_range target)
     return target_take_absolute(request, target);
 }
 
-/* Skip to the first byte that is not of the class. */
-static uint32_t skip_class(struct http_range text, enum http_byte_class byte_class)
+#if defined(__SSE2__)
+
+static inline __m128i bytes_within(__m128i block, char first, char last)
+{
+    __m128i above = _mm_sub_epi8(block, _mm_set1_epi8(first));
+    return _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8((char)(last - first))), above);
+}
+
+/* A bit for each of sixteen bytes that is a letter, or another common one of the class. */
+static inline uint32_t common_bits(const uint8_t *bytes, enum http_byte_class byte_class)
+{
+    __m128i block = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+    __m128i common = bytes_within(_mm_or_si128(block, _mm_set1_epi8(0x20)), 'a', 'z');
+    if (byte_class == HTTP_BYTE_TARGET) {
+        /* & ' ( ) * + , - . / digits : ; */
+        common = _mm_or_si128(common, bytes_within(block, '&', ';'));
+        common = _mm_or_si128(common, _mm_cmpeq_epi8(block, _mm_set1_epi8('_')));
+        common = _mm_or_si128(common, _mm_cmpeq_epi8(block, _mm_set1_epi8('=')));
+    } else {
+        common = _mm_or_si128(common, bytes_within(block, '0', '9'));
+        common = _mm_or_si128(common, bytes_within(block, '-', '.'));
+    }
+    return (uint32_t)_mm_movemask_epi8(common);
+}
+
+/* Skip common bytes of the class, sixteen per step. A step that would pass what can be read begins
+ * earlier, where the head has bytes that are not asked for. */
+static inline uint32_t skip_common(struct http_range text, uint32_t readable_end,
+                                   enum http_byte_class byte_class)
 {
     uint32_t at = text.start;
+    uint32_t run = 16;
+    while (run == 16 && at + 16 <= readable_end) {
+        /* Bits 16 to 31 are set. */
+        run = (uint32_t)__builtin_ctz(~common_bits(text.bytes + at, byte_class));
+        at += run;
+    }
+    if (run == 16 && readable_end >= 16) {
+        /* Fewer than 16 bytes are left to read; `seen` of these lie before them. */
+        uint32_t seen = at - (readable_end - 16);
+        at += (uint32_t)__builtin_ctz(~common_bits(text.bytes + at - seen, byte_class) >> seen);
+    }
+    return MIN(at, text.end);
+}
+
+#else
+
+static inline uint32_t skip_common(struct http_range text, uint32_t readable_end,
+                                   enum http_byte_class byte_class)
+{
+    (void)readable_end;
+    (void)byte_class;
+    return text.start;
+}
+
+#endif
+
+/* Skip to the first byte that is not of the class, HTTP_BYTE_TARGET or HTTP_BYTE_HOST. */
+static inline uint32_t skip_class(struct http_range text, uint32_t readable_end,
+                                  enum http_byte_class byte_class)
+{
+    uint32_t at = skip_common(text, readable_end, byte_class);
     while (at < text.end && http_byte_is(text.bytes[at], byte_class)) {
         at++;
     }
@@ -48,9 +110,19 @@ static uint32_t skip_class(struct http_range text, enum http_byte_class byte_cla
 /* Divide what begins with "/" or "?" into path and query (RFC 3986 sections 3.3 and 3.4). */
 static int path_take(struct http_request *request, struct http_range text)
 {
+    uint32_t readable_end = text.end + TARGET_TAIL_SIZE;
+    if (LIKELY(skip_common(text, readable_end, HTTP_BYTE_TARGET) == text.end)) {
+        request->path = http_slice_of(text.start, text.end - text.start);
+        return NEED_MORE;
+    }
+    return path_divide(request, text, readable_end);
+}
+
+static int path_divide(struct http_request *request, struct http_range text, uint32_t readable_end)
+{
     uint32_t path_end = 0;
     struct http_range rest = text;
-    while ((rest.start = skip_class(rest, HTTP_BYTE_TARGET)) < text.end) {
+    while ((rest.start = skip_class(rest, readable_end, HTTP_BYTE_TARGET)) < text.end) {
         uint8_t byte = text.bytes[rest.start];
         if (byte == '?') {
             path_end = path_end == 0 ? rest.start : path_end;
@@ -115,7 +187,7 @@ static int target_take_absolute(struct http_request *request, struct http_range 
            target.bytes[host_end] != '?') {
         host_end++;
     }
-    if (!http_authority_is_valid(target.bytes + host_start, host_end - host_start, false)) {
+    if (!http_authority_is_valid((struct http_range){target.bytes, host_start, host_end}, false)) {
         return GYR_ERR_HTTP_TARGET;
     }
     request->host = http_slice_of(host_start, host_end - host_start);
@@ -133,17 +205,10 @@ static int target_take_absolute(struct http_request *request, struct http_range 
  * it. */
 static bool port_is_valid(const uint8_t *bytes, size_t size)
 {
-    if (size == 0 || size > 5) {
+    if (size == 0 || size > 5 || !http_bytes_are(bytes, size, HTTP_BYTE_DIGIT)) {
         return false;
     }
-    uint32_t port = 0;
-    for (size_t i = 0; i < size; i++) {
-        if (!http_byte_is(bytes[i], HTTP_BYTE_DIGIT)) {
-            return false;
-        }
-        port = port * 10 + (uint32_t)(bytes[i] - '0');
-    }
-    return port <= PORT_MAX;
+    return size < 5 || memcmp(bytes, "65535", 5) <= 0;
 }
 
 /* dec-octet three times with dots and once without (RFC 3986 section 3.2.2). */
@@ -212,40 +277,47 @@ static bool ipv6_is_valid(const uint8_t *bytes, size_t size)
     return shortened ? groups < 8 : groups == 8;
 }
 
-/* Where a reg-name ends: at the first byte that cannot be part of it. 0 for a bad percent triplet. */
-static size_t reg_name_size(const uint8_t *bytes, size_t size)
+/* Where a reg-name ends: at the first byte that cannot be part of it. text.start for a bad percent
+ * triplet. */
+static uint32_t reg_name_end(struct http_range text)
 {
-    size_t at = 0;
+    struct http_range rest = text;
     for (;;) {
-        while (at < size && http_byte_is(bytes[at], HTTP_BYTE_HOST)) {
-            at++;
+        rest.start = skip_class(rest, text.end, HTTP_BYTE_HOST);
+        if (rest.start == text.end || text.bytes[rest.start] != '%') {
+            return rest.start;
         }
-        if (at == size || bytes[at] != '%') {
-            return at;
+        if (!percent_is_valid(text.bytes, rest.start, text.end, false)) {
+            return text.start;
         }
-        if (!percent_is_valid(bytes, (uint32_t)at, (uint32_t)size, false)) {
-            return 0;
-        }
-        at += 3;
+        rest.start += 3;
     }
 }
 
-/* uri-host [ ":" port ] without userinfo (RFC 9110 sections 4.2.4 and 7.2). */
-bool http_authority_is_valid(const uint8_t *bytes, size_t size, bool port_required)
+/* Where an IP-literal ends: behind its closing bracket. text.start if it is not valid. */
+static uint32_t ip_literal_end(struct http_range text)
 {
-    size_t host_size = 0;
-    if (size > 0 && bytes[0] == '[') {
-        const uint8_t *close = memchr(bytes, ']', size);
-        if (close == NULL || !ipv6_is_valid(bytes + 1, (size_t)(close - bytes) - 1)) {
-            return false;
-        }
-        host_size = (size_t)(close - bytes) + 1;
-    } else {
-        host_size = reg_name_size(bytes, size);
+    const uint8_t *open = text.bytes + text.start;
+    const uint8_t *close = memchr(open, ']', text.end - text.start);
+    if (close == NULL || !ipv6_is_valid(open + 1, (size_t)(close - open) - 1)) {
+        return text.start;
     }
-    if (host_size == size) {
-        return size > 0 && !port_required;
+    return (uint32_t)(close - text.bytes) + 1;
+}
+
+/* uri-host [ ":" port ] without userinfo (RFC 9110 sections 4.2.4 and 7.2). */
+bool http_authority_is_valid(struct http_range text, bool port_required)
+{
+    uint32_t host_end = skip_common(text, text.end, HTTP_BYTE_HOST);
+    if (UNLIKELY(host_end < text.end && text.bytes[host_end] != ':')) {
+        host_end = text.bytes[text.start] == '[' ? ip_literal_end(text) : reg_name_end(text);
     }
-    return host_size > 0 && bytes[host_size] == ':' &&
-           port_is_valid(bytes + host_size + 1, size - host_size - 1);
+    if (host_end == text.start) {
+        return false;
+    }
+    if (host_end == text.end) {
+        return !port_required;
+    }
+    return text.bytes[host_end] == ':' &&
+           port_is_valid(text.bytes + host_end + 1, text.end - host_end - 1);
 }

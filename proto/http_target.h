@@ -23,6 +23,6 @@ static inline struct http_slice http_slice_of(size_t offset, size_t size)
 MUST_CHECK int http_target_take(struct http_request *request, struct http_range target);
 
 /* uri-host [ ":" port ] without userinfo (RFC 9110 sections 4.2.4 and 7.2). */
-bool http_authority_is_valid(const uint8_t *bytes, size_t size, bool port_required);
+bool http_authority_is_valid(struct http_range text, bool port_required);
 
 #endif

@@ -181,4 +181,21 @@ size_t kit_split(void (*prepare)(struct kit *kit), bool websocket, const void *b
 /* What the acts do by default, for hooks. */
 int kit_default(struct kit *kit, struct gyr_conn *conn, const struct kit_event *event);
 
+/* ---- servers on real sockets (tests/engine_kit_server.c) ---- */
+
+/* Can this machine run a server of so many cores? If not, the test is marked as skipped. */
+bool kit_server_possible(unsigned core_count);
+/* Small, no drain window, so many cores. */
+struct gyr_config kit_server_config(unsigned core_count);
+/* Create, listen and start; ends the program if that fails. `address` gets what it listens on. */
+struct gyr_server *kit_server_start(const struct gyr_config *config,
+                                    const struct gyr_service *service, const char *listen,
+                                    char address[128]);
+void kit_server_end(struct gyr_server *server);
+/* A blocking client; ends the program if it cannot connect. */
+int kit_client(const char *address);
+/* Send, and read until `expected` has come; false if the connection ends before. */
+bool kit_client_ask(int fd, const char *bytes, const char *expected);
+unsigned kit_descriptors(void); /* open in this process */
+
 #endif

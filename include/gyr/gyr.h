@@ -452,8 +452,7 @@ GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle
     X(copied_bytes, "kept on the heap because they could not be handled or sent at once") \
     X(scratch_switches, "connections that changed between provided buffers and scratch")  \
     X(buffers_empty, "receives ended because no buffer was left")                         \
-    X(turns, "of the loop")                                                               \
-    X(wakes, "sent to other cores")
+    X(turns, "of the loop")
 
 #define GYR_STATS_FIELD(name, text) uint64_t name;
 struct gyr_stats {

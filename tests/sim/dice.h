@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Chance of the simulated clients and of the service: a stream of its own for each, so that what one
- * draws does not change what another does. */
+/* Chance of the simulated clients and of the service: a stream of its own for each, so that what
+ * one draws does not change what another does. */
 #ifndef TESTS_SIM_DICE_H
 #define TESTS_SIM_DICE_H
 
@@ -40,14 +40,21 @@ static inline uint32_t dice_between(struct dice *dice, uint32_t min, uint32_t ma
     return min + dice_below(dice, max - min + 1);
 }
 
+/* 1 to a number of `max`, but not more than `limit`. */
+static inline size_t dice_piece(struct dice *dice, uint32_t max, size_t limit)
+{
+    size_t drawn = dice_between(dice, 1, max);
+    return MIN(drawn, limit);
+}
+
 static inline bool dice_chance(struct dice *dice, unsigned per_mille)
 {
     return dice_below(dice, 1000) < per_mille;
 }
 
 /* One of these numbers. */
-#define DICE_PICK(dice, ...)                                         \
-    ((const uint32_t[]){__VA_ARGS__}[dice_below(                     \
-        (dice), (uint32_t)COUNT_OF(((const uint32_t[]){__VA_ARGS__})))])
+#define DICE_PICK(dice, ...) \
+    ((const uint32_t[]){     \
+        __VA_ARGS__}[dice_below((dice), (uint32_t)COUNT_OF(((const uint32_t[]){__VA_ARGS__})))])
 
 #endif

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct item *item_push(struct item_queue *queue, enum item_kind kind, const void *bytes, size_t size)
+struct item *item_push(struct item_queue *queue, enum item_kind kind, const void *bytes,
+                       size_t size)
 {
     struct item *item = calloc(1, sizeof(*item));
     ASSERT(item != NULL);
@@ -38,6 +39,18 @@ void item_clear(struct item_queue *queue)
 {
     while (queue->head != NULL) {
         item_pop(queue);
+    }
+}
+
+void item_truncate(struct item_queue *queue, struct item *last)
+{
+    struct item_queue rest = {.head = last == NULL ? queue->head : last->next};
+    item_clear(&rest);
+    queue->tail = last;
+    if (last == NULL) {
+        queue->head = NULL;
+    } else {
+        last->next = NULL;
     }
 }
 

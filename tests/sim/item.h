@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What one side has said and the other has not heard yet: queues of requests, responses, messages and
- * frames, with their bytes. */
+/* What one side has said and the other has not heard yet: queues of requests, responses,
+ * messages and frames, with their bytes. */
 #ifndef TESTS_SIM_ITEM_H
 #define TESTS_SIM_ITEM_H
 
@@ -34,7 +34,7 @@ struct item {
     uint16_t code;  /* status code of a response, code of a Close */
     uint32_t number;
     size_t size;
-    size_t done; /* heard so far */
+    size_t done;    /* heard so far */
     uint8_t *bytes; /* owned; size */
 };
 
@@ -44,9 +44,12 @@ struct item_queue {
 };
 
 /* Append a copy. */
-struct item *item_push(struct item_queue *queue, enum item_kind kind, const void *bytes, size_t size);
+struct item *item_push(struct item_queue *queue, enum item_kind kind, const void *bytes,
+                       size_t size);
 void item_pop(struct item_queue *queue);
 void item_clear(struct item_queue *queue);
+/* Drop what stands behind `last`; NULL: all. */
+void item_truncate(struct item_queue *queue, struct item *last);
 
 /* Bytes that grow. */
 struct bytes {

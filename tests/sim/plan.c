@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From a seed to a plan. Everything is small: limits are reached by a few hundred bytes, so that a seed
- * takes milliseconds and still sees every queue full. */
+/* From a seed to a plan. Everything is small: limits are reached by a few hundred bytes, so that
+ * a seed takes milliseconds and still sees every queue full. */
 #include "tests/sim/plan.h"
 
 #include "tests/sim/dice.h"
@@ -66,9 +66,15 @@ static void memory_draw(struct plan *plan, struct dice *dice)
     config->completion_entries = DICE_PICK(dice, 64, 128, 256);
     config->recv_buffer_size = DICE_PICK(dice, 64, 256, 300, 1024, 4096, 65536);
     config->recv_buffer_count = DICE_PICK(dice, 1, 2, 4, 16);
+    if (dice_chance(dice, 50)) {
+        /* More completions than a turn takes, and a turn send that is settled by the next. */
+        config->recv_buffer_size = 8;
+        config->recv_buffer_count = 1024;
+        config->completion_entries = 4096;
+    }
     config->recv_scratch_threshold =
         dice_chance(dice, 250) ? 0 : dice_between(dice, 8, config->recv_buffer_size);
-    config->mailbox_count_max = DICE_PICK(dice, 16, 64, 1024);
+    config->mailbox_count_max = DICE_PICK(dice, 1, 3, 16, 1024);
 }
 
 static void limits_draw(struct plan *plan, struct dice *dice)
@@ -80,10 +86,10 @@ static void limits_draw(struct plan *plan, struct dice *dice)
     config->body_size_max = dice_between(dice, 100, 20000);
     config->message_size_max = DICE_PICK(dice, 200, 1000, 5000, 70000, 200000);
     plan->message_max = config->message_size_max;
-    /* A part of a message that is sent in parts may have to wait for the rest of it, so there is always
-     * room for a whole one. */
-    config->send_queue_size_max =
-        MAX(1024U, config->message_size_max + 14 + dice_below(dice, 2000));
+    /* A part of a message that is sent in parts may have to wait for the rest of it, so there is
+     * always room for a whole one. */
+    config->send_queue_size_max = config->message_size_max + 14 + dice_below(dice, 2000);
+    config->send_queue_size_max = MAX(1024U, config->send_queue_size_max);
     config->send_queue_high = dice_between(dice, 1, config->send_queue_size_max);
     config->send_queue_low = dice_below(dice, config->send_queue_high + 1);
     config->pause_size_max = dice_chance(dice, 200) ? 0 : dice_between(dice, 1, 4096);
@@ -99,6 +105,9 @@ static void times_draw(struct plan *plan, struct dice *dice)
     config->heartbeat_interval_ms = DICE_PICK(dice, 20, 500, 30000);
     config->heartbeat_timeout_ms = 60000;
     config->idle_timeout_ms = dice_chance(dice, 300) ? 120000 : 0;
+    if (config->idle_timeout_ms != 0 && dice_chance(dice, 500)) {
+        config->heartbeat_interval_ms = 0;
+    }
     config->close_timeout_ms = 120000;
     config->send_timeout_ms = 60000;
     config->lifetime_max_ms = 0;
@@ -143,7 +152,9 @@ static void tight_draw(struct plan *plan, struct dice *dice)
 {
     struct gyr_config *config = &plan->config;
     if (dice_chance(dice, 600)) {
-        config->core_heap_size_max = dice_between(dice, 9000, 60000);
+        /* With less than PLAN_HEAP_ENOUGH nobody is sure to get through. */
+        uint32_t max = DICE_PICK(dice, 3000, 9000, 60000);
+        config->core_heap_size_max = dice_between(dice, 500, max);
         plan->excuses |= EXCUSE_MEMORY;
     }
     if (dice_chance(dice, 500)) {

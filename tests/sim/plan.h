@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What a seed means: the configuration of the server, the faults of the world, the number of clients, and
- * what follows from them: which ends of a connection need no other cause. */
+/* What a seed means: the configuration of the server, the faults of the world, the number of
+ * clients, and what follows from them: which ends of a connection need no other cause. */
 #ifndef TESTS_SIM_PLAN_H
 #define TESTS_SIM_PLAN_H
 
 #include "engine/ring_sim.h"
 #include "gyr/gyr.h"
 
-#define CORES_MAX 4
-#define CLIENTS_MAX 24
+#define CORES_MAX        4
+#define CLIENTS_MAX      24
+#define PLAN_HEAP_ENOUGH 16000 /* bytes, for one client */
 
 enum profile {
     PROFILE_ANY,   /* the seed decides */

@@ -277,8 +277,8 @@ void config_check_wants_fields_to_agree(void)
     EXPECT_INT(check_after("target_size_max", "16k"), GYR_ERR_CONFIG, "as head_size_max");
     EXPECT_INT(check_after("send_queue_low", "1m"), 0, "as send_queue_high");
     EXPECT_INT(check_after("send_queue_low", "1048577"), GYR_ERR_CONFIG, "above send_queue_high");
-    EXPECT_INT(check_after("send_queue_high", "16m"), 0, "as send_queue_size_max");
-    EXPECT_INT(check_after("send_queue_high", "17m"), GYR_ERR_CONFIG, "above it");
+    EXPECT_INT(check_after("send_queue_high", "32m"), 0, "as send_queue_size_max");
+    EXPECT_INT(check_after("send_queue_high", "33m"), GYR_ERR_CONFIG, "above it");
     EXPECT_INT(check_after("send_queue_size_max", "512k"), GYR_ERR_CONFIG, "below the high mark");
 }
 

@@ -18,7 +18,7 @@ static void write_all(struct http_writer *writer)
     const uint8_t *date = (const uint8_t *)"Sun, 06 Nov 1994 08:49:37 GMT";
     http_write_status(writer, 200);
     http_write_date(writer, date);
-    http_write_field(writer, SPAN_LITERAL("Content-Type"), SPAN_LITERAL("text/plain"));
+    http_write_content_type(writer, SPAN_LITERAL("text/plain"));
     http_write_field(writer, SPAN_LITERAL("X"), SPAN_LITERAL(""));
     http_write_content_length(writer, 13);
 }
@@ -133,6 +133,33 @@ void http_response_fields_cannot_split_a_response(void)
     struct http_writer writer = http_writer_init(bytes, sizeof(bytes));
     http_write_field(&writer, SPAN_LITERAL(""), SPAN_LITERAL("a"));
     EXPECT_INT(writer.err, GYR_ERR_ARGUMENT, "empty name");
+}
+
+/* Values that are looked at in words: all bytes at all places, in all sizes up to three words; as a
+ * field and as the media type. */
+void http_response_values_cannot_split_a_response(void)
+{
+    uint8_t bytes[64];
+    uint8_t text[24];
+    memset(text, 'a', sizeof(text));
+    for (size_t size = 1; size <= sizeof(text); size++) {
+        for (size_t at = 0; at < size; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                text[at] = (uint8_t)byte;
+                bool control = (byte < 0x20 && byte != '\t') || byte == 0x7F;
+                struct http_writer writer = http_writer_init(bytes, sizeof(bytes));
+                http_write_field(&writer, SPAN_LITERAL("a"), span_of(text, size));
+                EXPECT_INT(writer.err, control ? GYR_ERR_ARGUMENT : 0, "value");
+                EXPECT_INT(writer.at - writer.start, control ? 0 : size + 5, "value");
+                writer = http_writer_init(bytes, sizeof(bytes));
+                http_write_content_type(&writer, span_of(text, size));
+                EXPECT_INT(writer.err, control ? GYR_ERR_ARGUMENT : 0, "type");
+                EXPECT_INT(writer.at - writer.start, control ? 0 : size + 16, "type");
+                EXPECT(control || memcmp(bytes + 14, text, size) == 0, "type");
+            }
+            text[at] = 'a';
+        }
+    }
 }
 
 void http_response_writes_every_length_of_number(void)

@@ -93,3 +93,40 @@ void http_authority_rejects_what_could_be_read_two_ways(void)
                  "[1:2:3:4:5:6::1.2.3.4]|",
                  GYR_ERR_HTTP_HOST);
 }
+
+/* Any byte at any place of a text of any size up to 40, in a head that ends before a guard page:
+ * what is looked at in blocks must not differ from what is looked at byte by byte. */
+static void expect_class(struct span before, struct span after, const char *others)
+{
+    static struct http_request request;
+    char text[128];
+    memcpy(text, before.ptr, before.size);
+    char *part = text + before.size;
+    for (size_t size = 1; size <= 40; size++) {
+        memset(part, 'x', size); /* no hex digit: a percent sign is wrong everywhere */
+        memcpy(part + size, after.ptr, after.size);
+        for (size_t at = 0; at < size; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                part[at] = (char)byte;
+                bool letter = (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z' && byte < 0x80;
+                bool digit = byte >= '0' && byte <= '9';
+                bool other = byte != 0 && strchr(others, (int)byte) != NULL;
+                int status = http_kit_parse(&request, text, before.size + size + after.size);
+                EXPECT_INT(status == 0, letter || digit || other, others);
+            }
+            part[at] = 'x';
+        }
+    }
+}
+
+void http_target_knows_every_byte_at_every_place(void)
+{
+    expect_class(SPAN_LITERAL("GET /"), SPAN_LITERAL(" HTTP/1.1\r\nHost: x\r\n\r\n"),
+                 "-._~!$&'()*+,;=:@/[]?");
+}
+
+void http_authority_knows_every_byte_at_every_place(void)
+{
+    expect_class(SPAN_LITERAL("GET / HTTP/1.1\r\nHost: x"), SPAN_LITERAL("x\r\n\r\n"),
+                 "-._~!$&'()*+;=");
+}

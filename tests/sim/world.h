@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The world of one seed: cores of one server on one thread, their service, clients, and the
+ * oracle that looks at all of them after every turn. */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+#include "engine/core.h"
+#include "tests/sim/client.h"
+#include "tests/sim/dice.h"
+#include "tests/sim/plan.h"
+
+#include <stdio.h>
+
+struct visit;
+struct job;
+
+struct world {
+    struct plan plan;
+    struct sim *sim;
+    struct gyr_service service;
+    struct dice dice;
+    struct core *cores[CORES_MAX];
+    bool ended[CORES_MAX]; /* core_turn has returned false */
+    int listeners[CORES_MAX];
+    struct client *clients; /* owned; client_count, and one for the probe */
+    unsigned client_count;
+    struct visit *visits; /* owned; newest first */
+    unsigned visit_count;
+    struct job *jobs; /* owned; newest first */
+    FILE *trace;      /* borrowed; or NULL */
+    uint32_t step;
+    uint64_t stop_ns; /* when the server was stopped */
+    bool is_calm;
+    bool is_stopping;
+    bool is_upcall; /* the service is running */
+    bool is_call;   /* the service is within a call of gyr.h */
+    bool failed;
+    char failure[400];
+};
+
+/* Run one seed to its end. Returns false, and says in `failure` what is wrong. */
+bool world_run(uint64_t seed, enum profile profile, FILE *trace, char failure[400]);
+
+/* The oracle's verdict; the first counts. */
+void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line of the trace. */
+void world_note(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

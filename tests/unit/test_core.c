@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop: timers, accepting and what can go wrong with it, and the end of a core. */
+#include "engine/core.h"
+
+#include "tests/engine_kit.h"
+#include "tests/parser_kit.h"
+
+#include <CUnit/CUnit.h>
+#include <CUnit/TestRun.h>
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- timers of a service ---- */
+
+struct ticker {
+    struct gyr_timer timer;
+    unsigned count;
+    unsigned again; /* starts itself so many times more */
+};
+
+static void tick(struct gyr_core *core, void *arg)
+{
+    struct ticker *ticker = arg;
+    ticker->count++;
+    if (ticker->again != 0) {
+        ticker->again--;
+        gyr_timer_start(core, &ticker->timer, 100, tick, ticker);
+    }
+}
+
+void core_timer_runs_once_on_time(void)
+{
+    struct kit kit;
+    kit_begin(&kit);
+    struct gyr_core *core = (struct gyr_core *)kit.core;
+    struct ticker ticker = {0};
+    uint64_t begin = gyr_core_now_ms(core);
+    gyr_timer_start(core, &ticker.timer, 5000, tick, &ticker);
+    kit_advance(&kit, 4999);
+    EXPECT_INT(ticker.count, 0, "too early");
+    kit_advance(&kit, 1);
+    EXPECT_INT(ticker.count, 1, "on time");
+    EXPECT_INT(gyr_core_now_ms(core) - begin, 5000, "the clock agrees");
+    kit_advance(&kit, 100000);
+    EXPECT_INT(ticker.count, 1, "once");
+    kit_end(&kit);
+}
+
+void core_timer_can_be_moved_stopped_and_started_by_itself(void)
+{
+    struct kit kit;
+    kit_begin(&kit);
+    struct gyr_core *core = (struct gyr_core *)kit.core;
+    struct ticker ticker = {0};
+    gyr_timer_stop(core, &ticker.timer); /* one that never ran */
+    gyr_timer_start(core, &ticker.timer, 1000, tick, &ticker);
+    gyr_timer_start(core, &ticker.timer, 3000, tick, &ticker);
+    kit_advance(&kit, 2999);
+    EXPECT_INT(ticker.count, 0, "moved");
+    gyr_timer_stop(core, &ticker.timer);
+    kit_advance(&kit, 10000);
+    EXPECT_INT(ticker.count, 0, "stopped");
+    ticker.again = 4;
+    gyr_timer_start(core, &ticker.timer, 0, tick, &ticker);
+    for (unsigned i = 0; i < 10; i++) {
+        kit_advance(&kit, 100);
+    }
+    EXPECT_INT(ticker.count, 5, "again and again");
+    kit_end(&kit);
+}
+
+/* ---- accepting ---- */
+
+static struct {
+    int err;
+    uint64_t count;
+    unsigned calls;
+} trouble;
+
+static void on_trouble(struct gyr_core *core, int err, uint64_t count)
+{
+    (void)core;
+    trouble.err = err;
+    trouble.count = count;
+    trouble.calls++;
+}
+
+static void begin_trouble(struct kit *kit)
+{
+    memset(&trouble, 0, sizeof(trouble));
+    kit_init(kit);
+    kit->config.connections_max = 2;
+    kit->service.on_trouble = on_trouble;
+    kit_start(kit);
+}
+
+void core_accepts_again_after_running_out_of_descriptors(void)
+{
+    struct kit kit;
+    begin_trouble(&kit);
+    kit_accept_fail(&kit, -EMFILE);
+    EXPECT_INT(trouble.err, -EMFILE, "told");
+    EXPECT(!kit.core->listeners[0].armed, "not at once, which would spin");
+    kit_connect(&kit);
+    EXPECT(kit_transport(&kit) == NULL, "it waits in the kernel's queue");
+    kit_advance(&kit, 150);
+    EXPECT(kit_transport(&kit) != NULL, "accepted later");
+    for (unsigned i = 0; i < 20; i++) {
+        kit_accept_fail(&kit, -EMFILE);
+        kit_advance(&kit, 110);
+    }
+    EXPECT(trouble.calls <= 4, "once a second at most");
+    kit_accept_fail(&kit, -ECONNABORTED);
+    EXPECT(kit.core->listeners[0].armed, "a connection that went away is no trouble");
+    kit_end(&kit);
+}
+
+void core_refuses_connections_beyond_its_slots(void)
+{
+    struct kit kit;
+    begin_trouble(&kit);
+    kit_connect(&kit);
+    kit_connect(&kit);
+    int second = kit.fd;
+    for (unsigned i = 0; i < 5; i++) {
+        kit_connect(&kit);
+        EXPECT(kit_is_closed(&kit), "refused");
+    }
+    EXPECT_INT(kit.core->stats.refused, 5, "counted");
+    EXPECT_INT(trouble.err, GYR_ERR_LIMIT, "told");
+    EXPECT_INT(trouble.calls, 1, "once a second");
+    kit.fd = second;
+    kit_reset(&kit);
+    kit_connect(&kit);
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT_OUTPUT(&kit, KIT_OK, "a slot is free again");
+    EXPECT_INT(kit.core->open_count, 2, "open now");
+    EXPECT_INT(kit.core->load, 2, "as other cores see it");
+    kit_end(&kit);
+}
+
+void core_lives_on_when_its_heap_is_used_up(void)
+{
+    struct kit kit;
+    memset(&trouble, 0, sizeof(trouble));
+    kit_init(&kit);
+    kit.config.core_heap_size_max = 65536;
+    kit.service.on_trouble = on_trouble;
+    kit_start(&kit);
+    kit_open(&kit);
+    int other = kit.fd;
+    kit_open(&kit);
+    static const char PAYLOAD[100000] = "";
+    kit_input_frame(&kit, 0x02, PAYLOAD, 60000);
+    kit_input_frame(&kit, 0x80, PAYLOAD, 60000);
+    EXPECT_INT(kit.counts[KIT_CLOSE], 1, "that connection is closed");
+    EXPECT_INT(kit.counts[KIT_MESSAGE], 0, "its message did not fit");
+    kit.fd = other;
+    EXPECT_INT(kit.core->heap_accounted, 0, "its memory is back");
+    kit_forget(&kit);
+    kit_input_frame(&kit, 0x82, PAYLOAD, 30000);
+    EXPECT_INT(kit_output(&kit).size, 30004, "another is served");
+    kit_room(&kit, 0);
+    EXPECT_INT(gyr_send(kit_conn(&kit), GYR_BINARY, (struct gyr_span){PAYLOAD, 100000}),
+               GYR_ERR_MEMORY, "a send that does not fit is refused");
+    EXPECT_INT(gyr_queued_size(kit_conn(&kit)), 0, "and has left nothing");
+    kit_end(&kit);
+}
+
+/* ---- the end ---- */
+
+void core_drain_spreads_1001_over_its_window(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.shutdown_window_ms = 1000;
+    kit_start(&kit);
+    int fds[100];
+    for (unsigned i = 0; i < COUNT_OF(fds); i++) {
+        kit_open(&kit);
+        fds[i] = kit.fd;
+    }
+    core_stop(kit.core);
+    unsigned before = 0;
+    for (unsigned ms = 0; ms <= 1000; ms += 100) {
+        kit_advance(&kit, ms == 0 ? 0 : 100);
+        unsigned closed = 0;
+        for (unsigned i = 0; i < COUNT_OF(fds); i++) {
+            kit.fd = fds[i];
+            struct span out = kit_output(&kit);
+            EXPECT(out.size == 0 || memcmp(out.ptr, "\x88\x02\x03\xe9", 4) == 0, "1001");
+            closed += out.size != 0;
+        }
+        EXPECT(closed >= before && closed - before <= 12, "a share for each step");
+        EXPECT(ms != 500 || (closed >= 40 && closed <= 60), "half in half the time");
+        before = closed;
+    }
+    EXPECT_INT(before, COUNT_OF(fds), "all at the end of the window");
+    for (unsigned i = 0; i < COUNT_OF(fds); i++) {
+        kit.fd = fds[i];
+        KIT_FRAME(&kit, 0x88, "\x03\xe9");
+        kit_end_of_stream(&kit);
+    }
+    kit_advance(&kit, 20);
+    EXPECT_INT(kit.core->state, CORE_ENDED, "ended as soon as all are gone");
+    EXPECT_INT(kit.counts[KIT_CLOSE], COUNT_OF(fds), "each told");
+    kit_end(&kit);
+}
+
+void core_drain_lets_requests_end_and_takes_no_more(void)
+{
+    struct kit kit;
+    kit_begin(&kit);
+    int idle = kit.fd;
+    kit_connect(&kit);
+    kit.acts[KIT_REQUEST] = KIT_PENDING;
+    KIT_INPUT(&kit, KIT_GET("/1") KIT_GET("/2"));
+    int busy = kit.fd;
+    core_stop(kit.core);
+    kit_run(&kit);
+    kit.fd = idle;
+    EXPECT(kit_is_ended(&kit), "an idle connection has nothing to wait for");
+    kit.fd = busy;
+    EXPECT(!kit_is_ended(&kit), "a request under way ends");
+    EXPECT_INT(gyr_respond_text(kit_conn(&kit), 200, "text/plain", GYR_SPAN("ok")), 0, "answer");
+    EXPECT_INT(gyr_finish(kit_conn(&kit), 0), 0, "go on");
+    kit_run(&kit);
+    struct span out = kit_output(&kit);
+    EXPECT(memmem(out.ptr, out.size, "\r\nConnection: close\r\n", 21) != NULL, "the last answer");
+    EXPECT(kit_is_ended(&kit), "closed");
+    EXPECT_INT(kit.counts[KIT_REQUEST], 1, "the next request is not taken");
+    EXPECT(!kit.core->listeners[0].armed, "nor is a connection");
+    kit_end(&kit);
+}
+
+void core_drain_cuts_what_is_left_at_its_deadline(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.shutdown_deadline_ms = 3000;
+    kit.config.close_timeout_ms = 60000;
+    kit_start(&kit);
+    kit_connect(&kit);
+    kit.acts[KIT_REQUEST] = KIT_PENDING;
+    KIT_INPUT(&kit, KIT_GET("/"));
+    int request = kit.fd;
+    kit.acts[KIT_REQUEST] = KIT_DEFAULT;
+    kit_open(&kit);
+    core_stop(kit.core);
+    kit_run(&kit);
+    kit_advance(&kit, 2990);
+    EXPECT_INT(kit.counts[KIT_CLOSE], 0, "there is time");
+    EXPECT_INT(kit.core->state, CORE_DRAINING, "there is time");
+    kit_advance(&kit, 20);
+    EXPECT_INT(kit.core->state, CORE_ENDED, "the end");
+    EXPECT(kit_is_reset(&kit), "cut");
+    kit.fd = request;
+    EXPECT(kit_is_reset(&kit), "cut");
+    EXPECT_LOG(&kit, "done aborted\nclose 1006\n", "both are told");
+    kit_end(&kit);
+}
