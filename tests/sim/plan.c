@@ -90,7 +90,8 @@ static void limits_draw(struct plan *plan, struct dice *dice)
      * always room for a whole one. */
     config->send_queue_size_max = config->message_size_max + 14 + dice_below(dice, 2000);
     config->send_queue_size_max = MAX(1024U, config->send_queue_size_max);
-    config->send_queue_high = dice_between(dice, 1, config->send_queue_size_max);
+    config->send_queue_high =
+        dice_between(dice, 1, dice_chance(dice, 400) ? 300 : config->send_queue_size_max);
     config->send_queue_low = dice_below(dice, config->send_queue_high + 1);
     config->pause_size_max = dice_chance(dice, 200) ? 0 : dice_between(dice, 1, 4096);
 }
