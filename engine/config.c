@@ -43,7 +43,7 @@ static const struct config_field fields[] = {
     NUMBER(connections_max, 1, 4194304, 65536, "connections", "address space"),
     NUMBER(core_heap_size_max, 64 * KIB, 16384 * GIB, 1 * GIB, "bytes", "what peers can take"),
     POWER(submission_entries, 16, 16384, 1024, "entries", "64 bytes each"),
-    POWER(completion_entries, 64, 65536, 16384, "entries", "16 bytes each"),
+    POWER(completion_entries, 1024, 65536, 16384, "entries", "16 bytes each"),
     NUMBER(recv_buffer_size, 4 * KIB, 1 * MIB, 64 * KIB, "bytes", "times recv_buffer_count"),
     POWER(recv_buffer_count, 1, 32768, 256, "buffers", "recv_buffer_size bytes each, once used"),
     NUMBER(recv_scratch_threshold, 0, 1 * MIB, 8 * KIB, "bytes",

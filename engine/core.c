@@ -199,6 +199,14 @@ bool core_turn(struct core *core)
  * tell the transports, return the buffers. */
 static void turn_sends_settle(struct core *core)
 {
+    /* A failure may be among those that the last wait had no room for. */
+    bool complete = core->completion_count < CORE_COMPLETIONS_MAX;
+    while (!complete && core->completion_count + CORE_COMPLETIONS_MAX <= CORE_COMPLETIONS_SIZE) {
+        unsigned more = core->ring->ops->wait(
+            core->ring, 0, core->completions + core->completion_count, CORE_COMPLETIONS_MAX);
+        core->completion_count += more;
+        complete = more < CORE_COMPLETIONS_MAX;
+    }
     unsigned kept = 0;
     for (unsigned i = 0; i < core->completion_count; i++) {
         struct completion completion = core->completions[i];
@@ -210,10 +218,9 @@ static void turn_sends_settle(struct core *core)
         ASSERT((transport->flags & TRANSPORT_F_TURN_SEND) != 0);
         core->turn_sends[transport->turn_send].result = completion.result;
     }
-    bool complete = core->completion_count < CORE_COMPLETIONS_MAX;
     core->completion_count = kept;
     if (!complete) {
-        return; /* a failure may be among those that come with the next wait */
+        return; /* then after the next wait */
     }
     for (unsigned i = 0; i < core->turn_send_count; i++) {
         const struct core_turn_send *send = &core->turn_sends[i];
@@ -231,7 +238,8 @@ static void turn_sends_settle(struct core *core)
 /* How long may the wait last? Announces it to the mailbox if it may last at all. */
 static uint64_t wait_timeout(struct core *core)
 {
-    if (core->settle_soon) {
+    /* Buffers whose sends have gone well come back only after the wait: do not sleep on many. */
+    if (core->settle_soon || core->turn_send_count * 2 > core->config->recv_buffer_count) {
         core->settle_soon = false;
         return 0;
     }

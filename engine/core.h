@@ -16,11 +16,12 @@
 
 #include <stdalign.h>
 
-#define CORE_COMPLETIONS_MAX 256    /* handled per turn, before anything else gets its chance */
-#define CORE_STAGING_SIZE    262144 /* output of the batches of a turn that is not framed in place */
-#define CORE_TURN_SENDS_MAX  255 /* batches whose output goes out together at the end of the turn */
-#define CORE_NO_BUFFER       UINT32_MAX
-#define CORE_INDEX_NONE      UINT32_MAX
+#define CORE_COMPLETIONS_MAX  256    /* handled per turn, before anything else gets its chance */
+#define CORE_COMPLETIONS_SIZE 1024   /* taken in while sends are settled */
+#define CORE_STAGING_SIZE     262144 /* output of the batches of a turn that is not framed in place */
+#define CORE_TURN_SENDS_MAX   255 /* batches whose output goes out together at the end of the turn */
+#define CORE_NO_BUFFER        UINT32_MAX
+#define CORE_INDEX_NONE       UINT32_MAX
 
 /* What a struct gyr_timer holds. */
 struct user_timer {
@@ -144,7 +145,7 @@ struct core {
     uint32_t
         offload_count; /* calls of gyr_offload that have not come back; the core waits for them */
     unsigned completion_count; /* from the last wait */
-    struct completion completions[CORE_COMPLETIONS_MAX];
+    struct completion completions[CORE_COMPLETIONS_SIZE];
 
     /* Written by any thread. */
     alignas(CACHE_LINE) struct mailbox mailbox;

@@ -153,23 +153,19 @@ int gyr_send_part(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span
 int exchange_may_send(const struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span payload,
                       unsigned flags)
 {
-    bool within = (conn->flags & EXCHANGE_F_SENDING_PARTS) != 0;
-    if (within == ((flags & GYR_FIRST) != 0)) {
-        return GYR_ERR_STATE; /* a message within a message, or a part of none */
-    }
     if ((opcode != GYR_TEXT && opcode != GYR_BINARY) || payload.size > UINT32_MAX / 2) {
         return GYR_ERR_ARGUMENT;
     }
     if ((conn->flags & EXCHANGE_F_CLOSE_SENT) != 0) {
         return GYR_ERR_CLOSED;
     }
-    if (conn->state == EXCHANGE_OPEN || conn->state == EXCHANGE_UPGRADED) {
-        return 0;
+    bool early = conn->state == EXCHANGE_REQUEST && (conn->flags & EXCHANGE_F_HANDSHAKE) != 0;
+    if (!early && conn->state != EXCHANGE_OPEN && conn->state != EXCHANGE_UPGRADED) {
+        return conn->state <= EXCHANGE_ANSWERED ? GYR_ERR_STATE : GYR_ERR_CLOSED;
     }
-    if (conn->state == EXCHANGE_REQUEST) {
-        return (conn->flags & EXCHANGE_F_HANDSHAKE) != 0 ? 0 : GYR_ERR_STATE;
-    }
-    return conn->state == EXCHANGE_ANSWERED ? GYR_ERR_STATE : GYR_ERR_CLOSED;
+    /* A message within a message, or a part of none? */
+    bool within = (conn->flags & EXCHANGE_F_SENDING_PARTS) != 0;
+    return within == ((flags & GYR_FIRST) != 0) ? GYR_ERR_STATE : 0;
 }
 
 /* Before the upgrade is accepted: kept to go behind the 101. */
@@ -179,7 +175,7 @@ static int send_early(struct gyr_conn *conn, uint8_t opcode, unsigned flags, str
     struct http_state *state = transport->http.state;
     size_t wire_size = ws_frame_header_size(payload.size) + payload.size;
     if (state->early_size + wire_size > transport->core->config->send_queue_size_max) {
-        STATS_ADD(&transport->core->stats, backpressure, 1);
+        transport_refused(transport);
         return GYR_ERR_BACKPRESSURE;
     }
     struct entry *entry = entry_create(transport, payload.size);
@@ -256,8 +252,7 @@ void gyr_resume(struct gyr_conn *conn)
 {
     if ((conn->flags & EXCHANGE_F_PAUSED) != 0) {
         conn->flags &= (uint16_t)~EXCHANGE_F_PAUSED;
-        conn->transport->activity_ms = core_now32(exchange_core(conn));
-        transport_timer_update(conn->transport);
+        session_wait_ended(conn->transport);
         transport_mark(conn->transport, TRANSPORT_F_WORK);
     }
 }

@@ -13,7 +13,8 @@
 static char closed_mark;
 #define MAILBOX_CLOSED ((struct mail *)(void *)&closed_mark)
 
-static int mailbox_push(struct mailbox *mailbox, const struct mail *mail);
+static int mailbox_copy(struct mailbox *mailbox, const struct mail *mail);
+static int mailbox_push(struct mailbox *mailbox, struct mail *mail);
 static unsigned mailbox_run_list(struct mailbox *mailbox, struct mail *newest, struct core *core);
 
 void mailbox_init(struct mailbox *mailbox, struct ring *ring, uint32_t count_max)
@@ -25,7 +26,7 @@ int mailbox_put(struct mailbox *mailbox, const struct mail *mail, struct ring *f
 {
     /* While `writers` is not zero, the ring is not destroyed (partner: mailbox_close). */
     atomic_fetch_add_explicit(&mailbox->writers, 1, memory_order_acquire);
-    int err = mailbox_push(mailbox, mail);
+    int err = mailbox_copy(mailbox, mail);
     if (err == 0) {
         mailbox_wake(mailbox, from);
     }
@@ -33,10 +34,21 @@ int mailbox_put(struct mailbox *mailbox, const struct mail *mail, struct ring *f
     return err;
 }
 
-static int mailbox_push(struct mailbox *mailbox, const struct mail *mail)
+int mailbox_give(struct mailbox *mailbox, struct mail *mail)
 {
-    struct mail *newest = atomic_load_explicit(&mailbox->newest, memory_order_relaxed);
-    if (newest == MAILBOX_CLOSED) {
+    atomic_fetch_add_explicit(&mailbox->writers, 1, memory_order_acquire);
+    atomic_fetch_add_explicit(&mailbox->count, 1, memory_order_relaxed);
+    int err = mailbox_push(mailbox, mail);
+    if (err == 0) {
+        mailbox_wake(mailbox, NULL);
+    }
+    atomic_fetch_sub_explicit(&mailbox->writers, 1, memory_order_release);
+    return err;
+}
+
+static int mailbox_copy(struct mailbox *mailbox, const struct mail *mail)
+{
+    if (atomic_load_explicit(&mailbox->newest, memory_order_relaxed) == MAILBOX_CLOSED) {
         return GYR_ERR_CLOSED;
     }
     if (atomic_fetch_add_explicit(&mailbox->count, 1, memory_order_relaxed) >= mailbox->count_max) {
@@ -49,14 +61,25 @@ static int mailbox_push(struct mailbox *mailbox, const struct mail *mail)
         return GYR_ERR_MEMORY;
     }
     *copy = *mail;
+    int err = mailbox_push(mailbox, copy);
+    if (err < 0) {
+        memory_free(copy);
+    }
+    return err;
+}
+
+/* Queue what is counted already; what cannot be queued is not counted any more. */
+static int mailbox_push(struct mailbox *mailbox, struct mail *mail)
+{
+    struct mail *newest = atomic_load_explicit(&mailbox->newest, memory_order_relaxed);
     do {
         if (newest == MAILBOX_CLOSED) {
-            memory_free(copy);
+            atomic_fetch_sub_explicit(&mailbox->count, 1, memory_order_relaxed);
             return GYR_ERR_CLOSED;
         }
-        copy->next = newest;
-        /* Publishes *copy; partner: the exchange in mailbox_run. */
-    } while (!atomic_compare_exchange_weak_explicit(&mailbox->newest, &newest, copy,
+        mail->next = newest;
+        /* Publishes *mail; partner: the exchange in mailbox_run. */
+    } while (!atomic_compare_exchange_weak_explicit(&mailbox->newest, &newest, mail,
                                                     memory_order_seq_cst, memory_order_relaxed));
     return 0;
 }

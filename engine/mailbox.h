@@ -13,7 +13,8 @@ struct gyr_conn;
 struct gyr_core;
 struct ring;
 
-/* One call. `run` is made on the core's thread, also for what is left when the core ends. */
+/* One call. `run` is made on the core's thread, also for what is left when the core ends. The
+ * mailbox frees it afterwards, so it may be the first member of something larger. */
 struct mail {
     struct mail *next;
     void (*run)(struct core *core, struct mail *mail);
@@ -39,6 +40,10 @@ void mailbox_init(struct mailbox *mailbox, struct ring *ring, uint32_t count_max
 /* Any thread: queue a copy of `mail` and wake the core if it sleeps. `from` is the calling core's
  * ring, or NULL. GYR_ERR_BACKPRESSURE, GYR_ERR_CLOSED, GYR_ERR_MEMORY. */
 MUST_CHECK int mailbox_put(struct mailbox *mailbox, const struct mail *mail, struct ring *from);
+
+/* Any thread: queue what the caller has from memory_alloc, beyond count_max too; the mailbox takes
+ * it. GYR_ERR_CLOSED, and then nothing was taken. */
+MUST_CHECK int mailbox_give(struct mailbox *mailbox, struct mail *mail);
 
 /* Any thread: end the core's wait without mail. */
 void mailbox_wake(struct mailbox *mailbox, struct ring *from);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* The pool: one list, one lock, threads started as they are needed. A core waits for its own calls
- * before it ends, so their completion always finds its mailbox open. The completion's place in the
- * mailbox cannot be refused for want of room: a refused one is tried again until the core has made
- * room. */
+ * before it closes its mailbox, and once it has ended it takes no new ones, so their completion
+ * always finds the mailbox open. A completion is the job itself, allocated when it was taken, so it
+ * is not refused for want of room or memory either. */
 #include "engine/offload.h"
 
 #include "engine/core.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 
 struct job {
+    struct mail mail; /* to the core when `work` has returned; the mailbox frees the job */
     struct job *next;
     struct core *core; /* borrowed; waits for us before it ends */
     void (*work)(void *arg);
@@ -24,9 +24,10 @@ struct offload {
     pthread_cond_t wake;
     struct job *oldest;
     struct job *newest;
-    unsigned count; /* waiting or running */
+    unsigned count;   /* waiting or running */
+    unsigned waiting; /* in the list */
     unsigned count_max;
-    unsigned idle;
+    unsigned idle; /* threads that wait for a job, those that were just signalled included */
     unsigned thread_count;
     unsigned thread_count_max;
     bool ending;
@@ -37,6 +38,8 @@ static void *offload_main(void *arg);
 static int thread_add(struct offload *offload);
 static void job_run(struct job *job);
 static void job_done(struct core *core, struct mail *mail);
+
+static_assert(offsetof(struct job, mail) == 0, "the mailbox frees the whole job");
 
 struct offload *offload_create(unsigned thread_count_max, unsigned count_max)
 {
@@ -71,14 +74,20 @@ void offload_destroy(struct offload *offload)
 int offload_submit(struct offload *offload, struct core *core, void (*work)(void *arg),
                    void (*done)(struct gyr_core *core, void *arg), void *arg)
 {
+    if (core->state == CORE_ENDED) {
+        return GYR_ERR_CLOSED;
+    }
     struct job *job = memory_alloc(sizeof(*job));
     if (job == NULL) {
         return GYR_ERR_MEMORY;
     }
-    *job = (struct job){.core = core, .work = work, .done = done, .arg = arg};
+    *job = (struct job){
+        .mail.run = job_done, .core = core, .work = work, .done = done, .arg = arg};
     pthread_mutex_lock(&offload->lock);
     int err = offload->count >= offload->count_max ? GYR_ERR_BACKPRESSURE : 0;
-    if (err == 0 && offload->idle == 0 && offload->thread_count < offload->thread_count_max) {
+    /* A thread for this one, unless one is idle that no earlier job will wake. */
+    if (err == 0 && offload->waiting >= offload->idle &&
+        offload->thread_count < offload->thread_count_max) {
         err = thread_add(offload);
         if (offload->thread_count != 0) {
             err = 0; /* those that run will come to it */
@@ -92,6 +101,7 @@ int offload_submit(struct offload *offload, struct core *core, void (*work)(void
         }
         offload->newest = job;
         offload->count++;
+        offload->waiting++;
         core->offload_count++;
         pthread_cond_signal(&offload->wake);
     }
@@ -135,6 +145,7 @@ static void *offload_main(void *arg)
             continue;
         }
         offload->oldest = job->next;
+        offload->waiting--;
         pthread_mutex_unlock(&offload->lock);
         job_run(job);
         pthread_mutex_lock(&offload->lock);
@@ -147,17 +158,14 @@ static void *offload_main(void *arg)
 static void job_run(struct job *job)
 {
     job->work(job->arg);
-    struct mail mail = {.run = job_done, .arg = job};
-    while (mailbox_put(&job->core->mailbox, &mail, NULL) < 0) {
-        sched_yield();
-    }
+    int err = mailbox_give(&job->core->mailbox, &job->mail);
+    ASSERT(err == 0); /* the core waits for us */
 }
 
 static void job_done(struct core *core, struct mail *mail)
 {
-    struct job *job = mail->arg;
+    struct job *job = (struct job *)mail;
     ASSERT(core->offload_count > 0);
     core->offload_count--;
     job->done((struct gyr_core *)core, job->arg);
-    memory_free(job);
 }

@@ -16,7 +16,8 @@ struct offload *offload_create(unsigned thread_count_max, unsigned count_max);
 void offload_destroy(struct offload *offload);
 
 /* Any core's thread: run work(arg) on the pool, then done(core, arg) on the core.
- * GYR_ERR_BACKPRESSURE, GYR_ERR_MEMORY, -errno of the first thread. */
+ * GYR_ERR_BACKPRESSURE, GYR_ERR_CLOSED once the core has ended, GYR_ERR_MEMORY, -errno of the first
+ * thread. */
 MUST_CHECK int offload_submit(struct offload *offload, struct core *core, void (*work)(void *arg),
                               void (*done)(struct gyr_core *core, void *arg), void *arg);
 

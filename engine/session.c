@@ -6,12 +6,12 @@
 #include "proto/ws_close.h"
 
 static void session_result(struct transport *transport);
+static void session_drained(struct transport *transport);
 
 size_t session_input(struct transport *transport, uint8_t *bytes, size_t size)
 {
     size_t used = 0;
-    while (used < size && transport_is_live(transport) &&
-           (transport->exchange == NULL || !exchange_is_waiting(transport->exchange))) {
+    while (used < size && transport_is_live(transport) && !session_is_waiting(transport)) {
         uint8_t session = transport->session;
         size_t taken = session == SESSION_WS
                            ? session_ws_input(transport, bytes + used, size - used)
@@ -33,23 +33,49 @@ size_t session_unit_max(const struct transport *transport)
 
 void session_work(struct transport *transport)
 {
-    if (transport->state != TRANSPORT_OPEN || transport->exchange == NULL) {
+    if (transport->state != TRANSPORT_OPEN) {
         return;
     }
-    if ((transport->exchange->flags & EXCHANGE_F_RESULT) != 0) {
+    if (transport->exchange != NULL && (transport->exchange->flags & EXCHANGE_F_RESULT) != 0) {
         session_result(transport);
     }
+    if ((transport->flags & TRANSPORT_F_DRAIN_OWED) != 0 && transport_is_drained(transport)) {
+        session_drained(transport);
+    }
+}
+
+/* The queue had been high and has fallen. */
+static void session_drained(struct transport *transport)
+{
     struct gyr_conn *exchange = transport->exchange;
-    if ((transport->flags & TRANSPORT_F_DRAIN_OWED) == 0 || exchange == NULL ||
-        exchange->state != EXCHANGE_OPEN ||
-        transport_queued_size(transport) > transport->core->config->send_queue_low) {
-        return;
+    if (exchange != NULL && exchange->state < EXCHANGE_OPEN &&
+        (exchange->flags & EXCHANGE_F_HANDSHAKE) != 0) {
+        return; /* what was refused before the 101 is told about after it */
     }
-    transport->flags &= (uint16_t)~TRANSPORT_F_DRAIN_OWED;
-    exchange->flags &= (uint16_t)~EXCHANGE_F_QUEUE_HIGH;
-    if (transport->core->service->on_drain != NULL) {
-        transport->core->service->on_drain(exchange);
+    bool waited = (transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0 ||
+                  (exchange != NULL && (exchange->flags & EXCHANGE_F_QUEUE_HIGH) != 0);
+    transport->flags &= (uint16_t) ~(TRANSPORT_F_DRAIN_OWED | TRANSPORT_F_QUEUE_HIGH);
+    if (waited) {
+        session_wait_ended(transport);
     }
+    if (exchange != NULL && exchange->state == EXCHANGE_OPEN) {
+        exchange->flags &= (uint16_t)~EXCHANGE_F_QUEUE_HIGH;
+        if (transport->core->service->on_drain != NULL) {
+            transport->core->service->on_drain(exchange);
+        }
+    }
+}
+
+void session_wait_ended(struct transport *transport)
+{
+    uint32_t now_ms = core_now32(transport->core);
+    transport->activity_ms = now_ms; /* the silence was ours, not the peer's */
+    transport->message_ms = now_ms;
+    if (transport->exchange == NULL) {
+        transport->phase_ms = now_ms;
+    }
+    transport->flags &= (uint16_t)~TRANSPORT_F_PINGED;
+    transport_timer_update(transport);
 }
 
 /* A pending callback has got its result. */
@@ -58,7 +84,7 @@ static void session_result(struct transport *transport)
     struct gyr_conn *exchange = transport->exchange;
     int result = exchange->result;
     exchange->flags &= (uint16_t) ~(EXCHANGE_F_RESULT | EXCHANGE_F_PENDING);
-    transport->activity_ms = core_now32(transport->core); /* the wait was ours, not the peer's */
+    session_wait_ended(transport);
     if (transport->session == SESSION_WS) {
         session_ws_result(transport, result);
     } else {
@@ -72,12 +98,12 @@ void session_end_of_stream(struct transport *transport)
     struct gyr_conn *exchange = transport->exchange;
     if (transport->session == SESSION_WS) {
         /* What has come before is still handed over; without a Close it ends with 1006. */
-        if (exchange == NULL || !exchange_is_waiting(exchange)) {
+        if (!session_is_waiting(transport)) {
             transport_mark(transport, TRANSPORT_F_LOST);
         }
         return;
     }
-    if (exchange != NULL && exchange_is_waiting(exchange) && transport->backlog != NULL) {
+    if (session_is_waiting(transport) && transport->backlog != NULL) {
         return; /* requests that came before the end are still answered; then this is asked again */
     }
     transport->flags |= TRANSPORT_F_LAST_REQUEST;

@@ -13,6 +13,13 @@ enum session_kind {
     SESSION_WS,
 };
 
+/* Must input wait, for the exchange or for the queue? */
+static inline bool session_is_waiting(const struct transport *transport)
+{
+    return (transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0 ||
+           (transport->exchange != NULL && exchange_is_waiting(transport->exchange));
+}
+
 /* Handle input as far as it goes and as the exchange does not wait. `bytes` may be written to:
  * unmasked and framed in place; MESSAGE_PADDING bytes behind it are readable. Returns how many
  * bytes were handled; the rest must come again, with more or later. */
@@ -29,6 +36,9 @@ void session_work(struct transport *transport);
 bool session_direct(struct transport *transport, size_t size_min, uint8_t **target, size_t *size);
 /* `size` bytes have been received there. */
 void session_direct_done(struct transport *transport, size_t size);
+
+/* A wait of our own making is over: time limits count from now. */
+void session_wait_ended(struct transport *transport);
 
 /* The peer has ended its stream. */
 void session_end_of_stream(struct transport *transport);

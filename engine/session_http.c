@@ -17,6 +17,7 @@
 
 #define RESPONSE_HEAD_MAX 512 /* of the lines that the engine writes */
 
+static bool queue_is_high(struct transport *transport);
 static size_t head_input(struct transport *transport, uint8_t *bytes, size_t size);
 static bool head_keep_partial(struct transport *transport, struct http_request *request);
 static void request_begin(struct transport *transport, const struct http_request *head,
@@ -25,7 +26,9 @@ static int request_check(struct transport *transport, struct gyr_conn *exchange,
                          const struct http_request *head, const uint8_t *bytes);
 static int request_call(struct gyr_conn *exchange, const struct gyr_request *request);
 static void request_advance(struct transport *transport);
+static void limit_begin(struct transport *transport, uint32_t limit_ms);
 static void request_finish(struct transport *transport, enum gyr_outcome outcome);
+static void refuse(struct transport *transport, int err, unsigned flags);
 static size_t body_input(struct transport *transport, const uint8_t *bytes, size_t size);
 static int body_deliver(struct transport *transport, struct span piece, bool last);
 static int body_collect(struct transport *transport, struct span piece, bool last);
@@ -41,7 +44,7 @@ size_t session_http_input(struct transport *transport, uint8_t *bytes, size_t si
     size_t used = 0;
     while (used < size && transport_is_live(transport) && transport->session == SESSION_HTTP) {
         const struct gyr_conn *exchange = transport->exchange;
-        if (exchange != NULL && exchange_is_waiting(exchange)) {
+        if (session_is_waiting(transport) || (exchange == NULL && queue_is_high(transport))) {
             break;
         }
         if (exchange == NULL && (transport->flags & TRANSPORT_F_LAST_REQUEST) != 0) {
@@ -55,6 +58,21 @@ size_t session_http_input(struct transport *transport, uint8_t *bytes, size_t si
         used += taken;
     }
     return used;
+}
+
+/* Whoever asks without reading the answers is not listened to before it has (L1). */
+static bool queue_is_high(struct transport *transport)
+{
+    size_t high = transport->core->config->send_queue_high;
+    if (LIKELY(transport_queued_size(transport) < high)) {
+        return false;
+    }
+    transport_flush_batch(transport);
+    if (transport_queued_size(transport) < high) {
+        return false;
+    }
+    transport_mark(transport, TRANSPORT_F_QUEUE_HIGH | TRANSPORT_F_DRAIN_OWED | TRANSPORT_F_WORK);
+    return true;
 }
 
 static size_t head_input(struct transport *transport, uint8_t *bytes, size_t size)
@@ -132,10 +150,12 @@ static void request_begin(struct transport *transport, const struct http_request
     int err = request_check(transport, exchange, head, bytes);
     if (err < 0) {
         /* on_request has not run, so no on_done is owed. */
+        unsigned flags = exchange->flags;
         state_free(transport);
         transport->exchange = NULL;
         exchange_release(exchange);
-        session_http_fail(transport, err);
+        refuse(transport, err, flags);
+        transport_end(transport);
         return;
     }
     struct gyr_request request = {.head = head, .bytes = bytes};
@@ -227,6 +247,7 @@ static void request_advance(struct transport *transport)
         return;
     }
     if ((exchange->flags & EXCHANGE_F_BODY) != 0) {
+        limit_begin(transport, transport->core->config->body_timeout_ms);
         if (exchange->state == EXCHANGE_ANSWERED) {
             if ((exchange->flags & EXCHANGE_F_CLOSE) != 0) {
                 request_finish(transport, GYR_DONE_ANSWERED);
@@ -252,6 +273,14 @@ static void request_advance(struct transport *transport)
     request_finish(transport, GYR_DONE_ANSWERED);
 }
 
+/* A time limit begins now: it needs the timer only if that runs longer. */
+static void limit_begin(struct transport *transport, uint32_t limit_ms)
+{
+    if (transport->timer.expires_ms > transport->core->now_ms + limit_ms) {
+        transport_timer_update(transport);
+    }
+}
+
 /* The exchange is over (D1): its `done`, and the next request or the end. */
 static void request_finish(struct transport *transport, enum gyr_outcome outcome)
 {
@@ -273,9 +302,7 @@ static void request_finish(struct transport *transport, enum gyr_outcome outcome
         return;
     }
     transport->phase_ms = core_now32(core);
-    if (transport->timer.expires_ms > core->now_ms + core->config->keep_alive_timeout_ms) {
-        transport_timer_update(transport);
-    }
+    limit_begin(transport, core->config->keep_alive_timeout_ms);
 }
 
 /* Refuse by ourselves: answer if nothing was answered, tell the service, close. */
@@ -283,6 +310,21 @@ void session_http_fail(struct transport *transport, int err)
 {
     struct gyr_conn *exchange = transport->exchange;
     bool answer = exchange == NULL || exchange->state == EXCHANGE_REQUEST;
+    if (answer) {
+        refuse(transport, err, exchange == NULL ? 0 : exchange->flags);
+    }
+    transport->flags |= TRANSPORT_F_LAST_REQUEST;
+    if (exchange != NULL) {
+        bool complete = answer && (exchange->flags & EXCHANGE_F_BODY) == 0;
+        request_finish(transport, complete ? GYR_DONE_ANSWERED : GYR_DONE_ABORTED);
+    } else {
+        transport_end(transport);
+    }
+}
+
+/* Answer with the error's status code and text. `flags` are of the exchange: how it asked. */
+static void refuse(struct transport *transport, int err, unsigned flags)
+{
     struct gyr_span text = GYR_SPAN("internal error");
     unsigned status_code = error_status_code(err);
     if (status_code == 0) {
@@ -291,34 +333,25 @@ void session_http_fail(struct transport *transport, int err)
         const char *message = gyr_strerror(err);
         text = (struct gyr_span){message, strlen(message)};
     }
-    unsigned flags = exchange == NULL ? 0 : exchange->flags;
-    transport->flags |= TRANSPORT_F_LAST_REQUEST;
-    if (answer) {
-        struct gyr_field field = {0};
-        if (err == GYR_ERR_HTTP_NOT_OFFERED) {
-            field = (struct gyr_field){GYR_LITERAL("Allow"), {ALLOW_ALL, sizeof(ALLOW_ALL) - 1}};
-        } else if (err == GYR_ERR_HTTP_WS_VERSION) {
-            field = (struct gyr_field){GYR_LITERAL("Sec-WebSocket-Version"), GYR_LITERAL("13")};
-        }
-        STATS_ADD(&transport->core->stats, http_errors, 1);
-        struct gyr_response response = {
-            .size = sizeof(response),
-            .status_code = status_code,
-            .content_type = GYR_LITERAL("text/plain; charset=utf-8"),
-            .content = text,
-            .fields = &field,
-            .field_count = field.name.size != 0,
-            .close = true,
-        };
-        if (response_write(transport, &response, flags) < 0) {
-            transport_mark(transport, TRANSPORT_F_CUT);
-        }
+    struct gyr_field field = {0};
+    if (err == GYR_ERR_HTTP_NOT_OFFERED) {
+        field = (struct gyr_field){GYR_LITERAL("Allow"), {ALLOW_ALL, sizeof(ALLOW_ALL) - 1}};
+    } else if (err == GYR_ERR_HTTP_WS_VERSION) {
+        field = (struct gyr_field){GYR_LITERAL("Sec-WebSocket-Version"), GYR_LITERAL("13")};
     }
-    if (exchange != NULL) {
-        bool complete = answer && (exchange->flags & EXCHANGE_F_BODY) == 0;
-        request_finish(transport, complete ? GYR_DONE_ANSWERED : GYR_DONE_ABORTED);
-    } else {
-        transport_end(transport);
+    STATS_ADD(&transport->core->stats, http_errors, 1);
+    transport->flags |= TRANSPORT_F_LAST_REQUEST;
+    struct gyr_response response = {
+        .size = sizeof(response),
+        .status_code = status_code,
+        .content_type = GYR_LITERAL("text/plain; charset=utf-8"),
+        .content = text,
+        .fields = &field,
+        .field_count = field.name.size != 0,
+        .close = true,
+    };
+    if (response_write(transport, &response, flags) < 0) {
+        transport_mark(transport, TRANSPORT_F_CUT);
     }
 }
 
@@ -347,7 +380,7 @@ static size_t body_input(struct transport *transport, const uint8_t *bytes, size
             int result = body_deliver(transport, piece, last);
             session_http_result(transport, result);
             if (last || !transport_is_live(transport) || transport->exchange != exchange ||
-                exchange_is_waiting(exchange)) {
+                session_is_waiting(transport)) {
                 break;
             }
         }
@@ -471,13 +504,14 @@ static int response_write(struct transport *transport, const struct gyr_response
     if (may_have_content) {
         http_write_content_length(&writer, response->content.size);
     }
-    if ((flags & EXCHANGE_F_CLOSE) != 0 || response->close) {
+    if (response->status_code == 426) {
+        /* RFC 9110 section 15.5.22; whoever names a protocol says so in Connection, section 7.8. */
+        http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("close, upgrade"));
+        http_write_field(&writer, SPAN_LITERAL("Upgrade"), SPAN_LITERAL("websocket"));
+    } else if ((flags & EXCHANGE_F_CLOSE) != 0 || response->close) {
         http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("close"));
     } else if ((flags & EXCHANGE_F_HTTP_1_0) != 0) {
         http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("keep-alive"));
-    }
-    if (response->status_code == 426) {
-        http_write_field(&writer, SPAN_LITERAL("Upgrade"), SPAN_LITERAL("websocket"));
     }
     for (size_t i = 0; i < response->field_count; i++) {
         http_write_field(&writer, span_internal(response->fields[i].name),
@@ -508,6 +542,7 @@ static bool field_is_reserved(struct gyr_span name)
         SPAN_STATIC("Upgrade"),
         SPAN_STATIC("Sec-WebSocket-Accept"),
         SPAN_STATIC("Sec-WebSocket-Protocol"),
+        SPAN_STATIC("Sec-WebSocket-Extensions"),
     };
     for (size_t i = 0; i < COUNT_OF(RESERVED); i++) {
         if (span_equal_nocase(span_internal(name), RESERVED[i])) {
@@ -585,6 +620,9 @@ struct session_limit session_http_limit(const struct transport *transport)
 {
     const struct gyr_config *config = transport->core->config;
     const struct gyr_conn *exchange = transport->exchange;
+    if ((transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0) {
+        return (struct session_limit){0}; /* the send limit counts */
+    }
     uint32_t since_ms = transport->phase_ms;
     uint32_t limit_ms = config->keep_alive_timeout_ms;
     if (exchange != NULL && (exchange->flags & EXCHANGE_F_PENDING) != 0) {

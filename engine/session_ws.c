@@ -49,14 +49,15 @@ void session_ws_open(struct transport *transport)
     if (core->service->on_done != NULL) {
         core->service->on_done(exchange, GYR_DONE_UPGRADED);
     }
-    exchange->state = EXCHANGE_OPEN;
+    bool close_sent = (exchange->flags & EXCHANGE_F_CLOSE_SENT) != 0;
+    exchange->state = close_sent ? EXCHANGE_CLOSING : EXCHANGE_OPEN;
     exchange->flags |= EXCHANGE_F_OPENED;
+    transport->phase_ms = transport->message_ms;
+    if ((transport->flags & TRANSPORT_F_DRAIN_OWED) != 0) {
+        transport_mark(transport, TRANSPORT_F_WORK);
+    }
     int result = core->service->on_open != NULL ? core->service->on_open(exchange) : 0;
     session_ws_result(transport, result);
-    if ((exchange->flags & EXCHANGE_F_CLOSE_SENT) != 0) {
-        exchange->state = EXCHANGE_CLOSING;
-        transport->phase_ms = transport->message_ms;
-    }
     transport_timer_update(transport);
     if ((transport->flags & TRANSPORT_F_LAST_REQUEST) != 0) {
         session_drain(transport);
@@ -83,7 +84,6 @@ size_t session_ws_input(struct transport *transport, uint8_t *bytes, size_t size
 {
     struct session_ws *ws = &transport->ws;
     size_t used = 0;
-    transport->flags &= (uint16_t)~TRANSPORT_F_PINGED; /* a sign of life */
     while (used < size) {
         size_t taken = 0;
         if (ws->frame_open != 0) {
@@ -97,8 +97,7 @@ size_t session_ws_input(struct transport *transport, uint8_t *bytes, size_t size
             }
         }
         used += taken;
-        if (taken == 0 || !transport_is_live(transport) ||
-            exchange_is_waiting(transport->exchange)) {
+        if (taken == 0 || !transport_is_live(transport) || session_is_waiting(transport)) {
             break;
         }
     }
@@ -357,7 +356,6 @@ void session_direct_done(struct transport *transport, size_t size)
 {
     struct session_ws *ws = &transport->ws;
     uint8_t *target = entry_payload(ws->assembly) + ws->assembly->size;
-    transport->flags &= (uint16_t)~TRANSPORT_F_PINGED;
     int err = ws_message_payload(&ws->message, transport->core->mask_ops, target, target, size,
                                  ws->frame_key);
     if (err < 0) {
@@ -528,7 +526,9 @@ static void close_input(struct transport *transport, struct span payload)
 /* _Fail the WebSocket Connection_ (RFC 6455 section 7.1.7). */
 static void frame_fail(struct transport *transport, int err)
 {
-    STATS_ADD(&transport->core->stats, ws_errors, 1);
+    if (err != GYR_ERR_MEMORY) {
+        STATS_ADD(&transport->core->stats, ws_errors, 1);
+    }
     uint16_t close_code = error_close_code(err);
     if (transport->exchange->state == EXCHANGE_OPEN) {
         session_ws_send_close(transport, close_code != 0 ? close_code : WS_CLOSE_INTERNAL,
@@ -548,11 +548,8 @@ void session_ws_close(struct transport *transport, uint16_t close_code, struct s
     exchange->state = EXCHANGE_CLOSING;
     transport->phase_ms = core_now32(transport->core);
     session_ws_send_close(transport, close_code, reason);
-    /* A paused or waiting exchange would never see the peer's Close. */
-    if ((exchange->flags & (EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH)) != 0) {
-        exchange->flags &= (uint16_t) ~(EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH);
-        transport_mark(transport, TRANSPORT_F_WORK);
-    }
+    /* What waited is looked through for the peer's Close. */
+    transport_mark(transport, TRANSPORT_F_WORK);
     transport_timer_update(transport);
 }
 
@@ -607,8 +604,14 @@ struct session_limit session_ws_limit(const struct transport *transport)
         return (struct session_limit){0};
     }
     if (exchange->state == EXCHANGE_CLOSING) {
-        return (struct session_limit){.due_ms = transport->phase_ms + config->close_timeout_ms,
-                                      .set = config->close_timeout_ms != 0};
+        /* From our Close, or from the last byte that the peer took of what stands before it. */
+        uint32_t since_ms = transport->phase_ms;
+        if ((int32_t)(transport->send_ms - since_ms) > 0) {
+            since_ms = transport->send_ms;
+        }
+        return (struct session_limit){.due_ms = since_ms + config->close_timeout_ms,
+                                      .set = config->close_timeout_ms != 0 &&
+                                             transport->queue_head == NULL};
     }
     if (exchange_is_waiting(exchange)) {
         return (struct session_limit){0};

@@ -26,7 +26,9 @@ void transport_open(struct core *core, int fd)
     struct transport *transport = core->state == CORE_RUNNING ? slot_acquire(core) : NULL;
     if (transport == NULL) {
         STATS_ADD(&core->stats, refused, 1);
-        core_trouble(core, GYR_ERR_LIMIT);
+        if (core->state == CORE_RUNNING) {
+            core_trouble(core, GYR_ERR_LIMIT);
+        }
         core->ring->ops->close_reset(core->ring, fd);
         atomic_fetch_sub_explicit(&core->load, 1, memory_order_relaxed);
         return;
@@ -151,6 +153,9 @@ void transport_cut(struct transport *transport, bool reset)
         core->ring->ops->cancel(core->ring,
                                 core_user_data(op, transport->generation, transport->index));
     }
+    if ((transport->flags & TRANSPORT_F_TURN_SEND) != 0) {
+        core->settle_soon = true; /* nothing else would wake the core for this slot */
+    }
     if ((transport->flags & TRANSPORT_F_SENDING) != 0) {
         core->ring->ops->cancel(
             core->ring, core_user_data(CORE_OP_SEND, transport->generation, transport->index));
@@ -243,11 +248,14 @@ static void stream_end(struct transport *transport)
 
 void *transport_alloc(struct transport *transport, size_t size)
 {
-    void *pointer = heap_alloc(transport->core->heap, size);
-    if (pointer != NULL) {
-        transport->heap_size += (uint32_t)size;
-        transport->core->heap_accounted += size;
+    struct core *core = transport->core;
+    void *pointer = size <= UINT32_MAX - transport->heap_size ? heap_alloc(core->heap, size) : NULL;
+    if (pointer == NULL) {
+        core_trouble(core, GYR_ERR_MEMORY);
+        return NULL;
     }
+    transport->heap_size += (uint32_t)size;
+    core->heap_accounted += size;
     return pointer;
 }
 

@@ -45,6 +45,7 @@ enum transport_flags {
     TRANSPORT_F_PINGED = 1 << 11,        /* WebSocket: a heartbeat Ping is out */
     TRANSPORT_F_CUT = 1 << 12,           /* close with a reset */
     TRANSPORT_F_TURN_SEND = 1 << 13,     /* a turn send is in flight */
+    TRANSPORT_F_QUEUE_HIGH = 1 << 14, /* HTTP: no request is taken before the queue has drained */
 };
 
 /* One piece of output, or a message under assembly. `bytes` leaves room for the largest header in
@@ -117,14 +118,14 @@ struct transport {
 
     /* Second line: limits and session. */
     struct timer timer;
-    uint32_t opened_ms;   /* times of the core's clock, modulo 2^32 */
-    uint32_t activity_ms; /* last byte from the peer */
-    uint32_t message_ms;  /* last message in either direction */
-    uint32_t phase_ms;    /* begin of what the current limit is about */
-    uint32_t send_ms;     /* last time the peer took bytes, or the queue began */
-    uint32_t dirty_next;  /* slot after this on the dirty list */
-    uint32_t heap_size;   /* bytes of the heap that belong to this transport (A1) */
-    uint32_t reserved_2;
+    uint32_t opened_ms;    /* times of the core's clock, modulo 2^32 */
+    uint32_t activity_ms;  /* last byte from the peer */
+    uint32_t message_ms;   /* last message in either direction */
+    uint32_t phase_ms;     /* begin of what the current limit is about */
+    uint32_t send_ms;      /* last time the peer took bytes, or the queue began */
+    uint32_t dirty_next;   /* slot after this on the dirty list */
+    uint32_t heap_size;    /* bytes of the heap that belong to this transport (A1) */
+    uint32_t queue_memory; /* bytes of the heap that the entries of the queue take */
     union {
         struct session_http http;
         struct session_ws ws;
@@ -223,6 +224,9 @@ MUST_CHECK int transport_send_control(struct transport *transport, uint8_t opcod
 
 /* Bytes queued, what the current batch has produced included. */
 size_t transport_queued_size(const struct transport *transport);
+
+/* Has the queue fallen to its low mark? */
+bool transport_is_drained(const struct transport *transport);
 
 /* Would `size` more bytes pass the limit? Sends what can be sent first. */
 bool transport_is_full(struct transport *transport, size_t size);

@@ -25,6 +25,7 @@ static size_t backlog_input(struct transport *transport, uint8_t *bytes, size_t 
 static size_t backlog_session(struct transport *transport);
 static bool backlog_append(struct transport *transport, const uint8_t *bytes, size_t size);
 static void backlog_free(struct transport *transport);
+static void sign_of_life(struct transport *transport);
 static void read_streak(struct transport *transport, size_t size);
 static void end_of_stream(struct transport *transport);
 
@@ -49,11 +50,14 @@ void transport_recv_update(struct transport *transport)
 static enum transport_recv recv_wanted(const struct transport *transport)
 {
     if (transport->state == TRANSPORT_CLOSING || transport->state == TRANSPORT_FREE ||
-        (transport->flags & (TRANSPORT_F_END_OF_STREAM | TRANSPORT_F_LOST)) != 0) {
+        (transport->flags & TRANSPORT_F_LOST) != 0) {
         return RECV_NONE;
     }
-    if (transport->backlog != NULL && transport->exchange != NULL &&
-        transport->state == TRANSPORT_OPEN && exchange_is_waiting(transport->exchange) &&
+    bool waiting = transport->state == TRANSPORT_OPEN && session_is_waiting(transport);
+    if ((transport->flags & TRANSPORT_F_END_OF_STREAM) != 0) {
+        return waiting ? RECV_WATCH : RECV_NONE;
+    }
+    if (waiting && transport->backlog != NULL &&
         transport->backlog->size >= transport->core->config->pause_size_max) {
         return RECV_WATCH;
     }
@@ -158,7 +162,7 @@ void transport_read_scratch(struct transport *transport)
         }
         uint8_t *target = core->scratch;
         size_t room = core->config->recv_buffer_size;
-        bool direct = transport->state == TRANSPORT_OPEN && transport->backlog == NULL &&
+        bool direct = transport_is_live(transport) && transport->backlog == NULL &&
                       session_direct(transport, READ_DIRECT_MIN, &target, &room);
         int64_t size = core->ring->ops->recv_now(core->ring, transport->fd, target, room);
         if (size == -EAGAIN) {
@@ -174,7 +178,7 @@ void transport_read_scratch(struct transport *transport)
         }
         if (direct) {
             STATS_ADD(&core->stats, bytes_in, size);
-            transport->activity_ms = core_now32(core);
+            sign_of_life(transport);
             core->out = (struct core_output){.transport = transport, .buffer_id = CORE_NO_BUFFER};
             session_direct_done(transport, (size_t)size);
             (void)transport_end_batch(transport);
@@ -239,6 +243,12 @@ static void read_streak(struct transport *transport, size_t size)
     }
 }
 
+static void sign_of_life(struct transport *transport)
+{
+    transport->activity_ms = core_now32(transport->core);
+    transport->flags &= (uint16_t)~TRANSPORT_F_PINGED;
+}
+
 /* Hand input to the session, and keep what it leaves. Returns true if the output has taken the
  * provided buffer that the input lies in. */
 static bool transport_input(struct transport *transport, uint8_t *bytes, size_t size,
@@ -246,7 +256,7 @@ static bool transport_input(struct transport *transport, uint8_t *bytes, size_t 
 {
     struct core *core = transport->core;
     STATS_ADD(&core->stats, bytes_in, size);
-    transport->activity_ms = core_now32(core);
+    sign_of_life(transport);
     if (!transport_is_live(transport)) {
         return false;
     }
@@ -271,7 +281,7 @@ static bool transport_input(struct transport *transport, uint8_t *bytes, size_t 
  * dealt with; the rest is to be handled where it lies. */
 static size_t backlog_input(struct transport *transport, uint8_t *bytes, size_t size)
 {
-    if (transport->exchange != NULL && exchange_is_waiting(transport->exchange)) {
+    if (session_is_waiting(transport)) {
         backlog_append(transport, bytes, size);
         return size;
     }
@@ -285,7 +295,7 @@ static size_t backlog_input(struct transport *transport, uint8_t *bytes, size_t 
         backlog_free(transport);
         return size;
     }
-    if (transport->exchange != NULL && exchange_is_waiting(transport->exchange)) {
+    if (session_is_waiting(transport)) {
         backlog_append(transport, bytes + taken, size - taken);
         return size;
     }
@@ -319,7 +329,7 @@ void transport_backlog_run(struct transport *transport)
     session_work(transport);
     (void)transport_end_batch(transport);
     if (transport->backlog != NULL && transport->state == TRANSPORT_OPEN &&
-        (transport->exchange == NULL || !exchange_is_waiting(transport->exchange))) {
+        !session_is_waiting(transport)) {
         backlog_session(transport);
     }
     if (transport->backlog != NULL &&
@@ -350,7 +360,6 @@ static bool backlog_append(struct transport *transport, const uint8_t *bytes, si
     }
     struct backlog *grown = transport_alloc(transport, sizeof(*grown) + capacity + MESSAGE_PADDING);
     if (grown == NULL) {
-        core_trouble(transport->core, GYR_ERR_MEMORY);
         transport_mark(transport, TRANSPORT_F_CUT);
         return false;
     }

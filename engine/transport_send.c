@@ -31,6 +31,12 @@ static void entry_frame(struct entry *entry);
 static void rest_keep(struct transport *transport, const uint8_t *bytes, size_t size);
 static void drain_check(struct transport *transport);
 
+/* What an entry takes of the heap. */
+static size_t entry_memory(size_t capacity)
+{
+    return offsetof(struct entry, bytes) + WS_SERVER_HEADER_SIZE_MAX + capacity + MESSAGE_PADDING;
+}
+
 static size_t entry_wire_size(const struct entry *entry)
 {
     return (size_t)entry->header_size + entry->size;
@@ -109,9 +115,7 @@ struct entry *entry_create(struct transport *transport, size_t capacity)
 {
     struct entry *entry = NULL;
     if (capacity <= UINT32_MAX / 2) {
-        entry =
-            transport_alloc(transport, offsetof(struct entry, bytes) + WS_SERVER_HEADER_SIZE_MAX +
-                                           capacity + MESSAGE_PADDING);
+        entry = transport_alloc(transport, entry_memory(capacity));
     }
     if (entry != NULL) {
         *entry = (struct entry){.capacity = (uint32_t)capacity};
@@ -122,9 +126,7 @@ struct entry *entry_create(struct transport *transport, size_t capacity)
 void entry_free(struct transport *transport, struct entry *entry)
 {
     if (entry != NULL) {
-        transport_free(transport, entry,
-                       offsetof(struct entry, bytes) + WS_SERVER_HEADER_SIZE_MAX + entry->capacity +
-                           MESSAGE_PADDING);
+        transport_free(transport, entry, entry_memory(entry->capacity));
     }
 }
 
@@ -139,7 +141,8 @@ void transport_queue(struct transport *transport, struct entry *entry)
     transport->core->message.in_place = NULL;
     queue_insert(transport, entry);
     transport->queued_size += (uint32_t)entry_wire_size(entry);
-    if (transport->queued_size >= transport->core->config->send_queue_high) {
+    transport->queue_memory += (uint32_t)entry_memory(entry->capacity);
+    if (transport_queue_status(transport) != 0) {
         transport->flags |= TRANSPORT_F_DRAIN_OWED;
     }
     if (was_empty) {
@@ -233,7 +236,9 @@ int transport_send_frame(struct transport *transport, uint8_t opcode, unsigned f
 
 int transport_queue_status(const struct transport *transport)
 {
-    return transport->queued_size >= transport->core->config->send_queue_high ? GYR_QUEUE_HIGH : 0;
+    uint32_t high = transport->core->config->send_queue_high;
+    return transport->queued_size >= high || transport->queue_memory / 2 >= high ? GYR_QUEUE_HIGH
+                                                                                 : 0;
 }
 
 int transport_send_control(struct transport *transport, uint8_t opcode, struct span payload)
@@ -290,6 +295,7 @@ static void pong_drop(struct transport *transport)
         transport->queue_tail = was_only ? NULL : CONTAINER_OF(place, struct entry, next);
     }
     transport->queued_size -= (uint32_t)entry_wire_size(entry);
+    transport->queue_memory -= (uint32_t)entry_memory(entry->capacity);
     entry_free(transport, entry);
 }
 
@@ -303,6 +309,9 @@ size_t transport_queued_size(const struct transport *transport)
 bool transport_is_full(struct transport *transport, size_t size)
 {
     size_t size_max = transport->core->config->send_queue_size_max;
+    if (transport->queue_memory / 2 > size_max) {
+        return true; /* many tiny messages: what they take beside their bytes is limited too */
+    }
     if (transport_queued_size(transport) + size <= size_max) {
         return false;
     }
@@ -418,7 +427,6 @@ static void rest_keep(struct transport *transport, const uint8_t *bytes, size_t 
     }
     struct entry *entry = entry_create(transport, size);
     if (entry == NULL) {
-        core_trouble(core, GYR_ERR_MEMORY);
         transport_mark(transport, TRANSPORT_F_CUT);
         return;
     }
@@ -496,6 +504,7 @@ static void queue_merge(struct transport *transport)
         entry_pop(transport);
     }
     transport->queued_size = queued_size;
+    transport->queue_memory += (uint32_t)entry_memory(merged->capacity);
     merged->size = (uint32_t)size;
     merged->next = transport->queue_head;
     transport->queue_head = merged;
@@ -530,16 +539,26 @@ void transport_on_send(struct transport *transport, const struct completion *com
     if (entry->sent == entry_wire_size(entry)) {
         entry_pop(transport);
     }
+    if (transport->queue_head == NULL) {
+        transport_timer_update(transport); /* the limit of a closing handshake begins */
+    }
     drain_check(transport);
     transport_mark(transport, 0);
 }
 
 static void drain_check(struct transport *transport)
 {
-    if ((transport->flags & TRANSPORT_F_DRAIN_OWED) != 0 &&
-        transport->queued_size <= transport->core->config->send_queue_low) {
+    if ((transport->flags & TRANSPORT_F_DRAIN_OWED) != 0 && transport_is_drained(transport)) {
         transport_mark(transport, TRANSPORT_F_WORK);
     }
+}
+
+bool transport_is_drained(const struct transport *transport)
+{
+    uint32_t low = transport->core->config->send_queue_low;
+    return transport_queued_size(transport) <= low &&
+           (transport->queue_memory / 2 <= low || transport->queue_head == NULL ||
+            transport->queue_head->next == NULL);
 }
 
 void transport_drop_queue(struct transport *transport)
@@ -553,6 +572,7 @@ void transport_drop_queue(struct transport *transport)
         while (head->next != NULL) {
             struct entry *second = head->next;
             head->next = second->next;
+            transport->queue_memory -= (uint32_t)entry_memory(second->capacity);
             entry_free(transport, second);
         }
         transport->queue_tail = head;
@@ -563,6 +583,7 @@ void transport_drop_queue(struct transport *transport)
 static void entry_pop(struct transport *transport)
 {
     struct entry *entry = transport->queue_head;
+    transport->queue_memory -= (uint32_t)entry_memory(entry->capacity);
     transport->queue_head = entry->next;
     if (entry->next == NULL) {
         transport->queue_tail = NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A service that records its upcalls and holds the engine to D1, and the peer's side of connections. */
+/* A service that records its upcalls and holds the engine to D1, and the peer's side of
+ * connections. */
 #include "tests/engine_kit.h"
 
 #include "proto/ws_frame.h"
@@ -61,7 +62,8 @@ static void log_quoted(struct kit *kit, struct gyr_span bytes)
     log_text(kit, text);
 }
 
-/* Pieces that follow each other are one line, so that the log does not depend on where input was cut. */
+/* Pieces that follow each other are one line, so that the log does not depend on where input was
+ * cut. */
 static void log_piece(struct kit *kit, const char *what, struct gyr_span bytes, bool last)
 {
     if (!kit->in_piece) {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The production engine on a ring made of memory: a core whose peers are byte arrays. A test connects,
- * delivers bytes, says how much the peer takes and how far time goes, and looks at the bytes that came
- * out, at what was done to the socket, and at the upcalls that ran.
+/* The production engine on a ring made of memory: a core whose peers are byte arrays. A test
+ * connects, delivers bytes, says how much the peer takes and how far time goes, and looks at the
+ * bytes that came out, at what was done to the socket, and at the upcalls that ran.
  *
- * The ring holds the engine to the contract of engine/ring.h: one receive and one send per socket (C3),
- * nothing closed with an operation in flight, every buffer returned once (B1), buffers overwritten when
- * they are. The service holds it to D1. Whatever breaks these rules ends the program with a line that
- * says so. Nothing here needs CUnit, so that the fuzzer can use it too. */
+ * The ring holds the engine to the contract of engine/ring.h: one receive and one send per
+ * socket (C3), nothing closed with an operation in flight, every buffer returned once (B1),
+ * buffers overwritten when they are. The service holds it to D1. Whatever breaks these rules
+ * ends the program with a line that says so. Nothing here needs CUnit, so that the fuzzer can
+ * use it too. */
 #ifndef TESTS_ENGINE_KIT_H
 #define TESTS_ENGINE_KIT_H
 
@@ -142,7 +143,8 @@ void kit_send_fail(struct kit *kit, int err);
 /* A receive that is cancelled does not end before this is set to false again. */
 void kit_hold_cancel(struct kit *kit, bool hold);
 
-/* Write a frame as a client masks it; `first` is its first byte. Returns its size, at most 14 more. */
+/* Write a frame as a client masks it; `first` is its first byte. Returns its size, at most 14
+ * more. */
 size_t kit_frame(uint8_t *bytes, uint8_t first, const void *payload, size_t size);
 /* Deliver one, and run. */
 void kit_input_frame(struct kit *kit, uint8_t first, const void *payload, size_t size);
@@ -171,8 +173,9 @@ bool kit_sent_in_place(struct kit *kit);
     EXPECT(kit_output_is((kit), (literal), sizeof(literal) - 1), (why))
 #define EXPECT_LOG(kit, text, why) EXPECT(kit_log_is((kit), (text)), (why))
 
-/* Give these bytes to fresh connections, whole, cut in two at every position, and in runs of 1, 2, 3 and 7
- * bytes (P1). Returns where log or output differ from those of the whole, or SIZE_MAX.
+/* Give these bytes to fresh connections, whole, cut in two at every position, and in runs of 1,
+ * 2, 3 and 7 bytes (P1). Returns where log or output differ from those of the whole, or
+ * SIZE_MAX.
  *
  *   prepare    changes a kit before it is started; or NULL
  *   websocket  the handshake comes first, and is forgotten */

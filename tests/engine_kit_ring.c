@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The ring made of memory: what peers let arrive is a list of chunks, what they take is counted, and each
- * rule of engine/ring.h that the engine could break is looked at where it would. */
+/* The ring made of memory: what peers let arrive is a list of chunks, what they take is counted,
+ * and each rule of engine/ring.h that the engine could break is looked at where it would. */
 #include "tests/engine_kit_ring.h"
 
 #include <errno.h>

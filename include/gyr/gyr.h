@@ -78,7 +78,7 @@ struct gyr_config {
     uint32_t recv_buffer_size;   /* bytes of one provided buffer */
     uint32_t recv_buffer_count;  /* provided buffers; power of two */
     uint32_t recv_scratch_threshold; /* reads of this many bytes and more use scratch; 0: never */
-    uint32_t mailbox_count_max; /* entries that other threads may have queued to a core */
+    uint32_t mailbox_count_max;      /* entries that other threads may have queued to a core */
 
     /* Limits of one connection. */
     uint32_t head_size_max;       /* bytes of request line and fields */
@@ -353,9 +353,9 @@ GYR_API void gyr_abort(struct gyr_conn *conn);
 
 /* ---- 6. Any connection ----------------------------------------------------------------------- */
 
-/* Stop and go on calling on_message, on_part, on_body. Up to pause_size_max bytes are read ahead;
- * then the peer's window closes. Resets are still seen. The heartbeat and idle limits rest
- * meanwhile. */
+/* Stop and go on calling on_message, on_part, on_body. Up to pause_size_max bytes, and what was on
+ * its way then, are read ahead; then the peer's window closes. Resets are still seen. The heartbeat
+ * and idle limits rest meanwhile. */
 GYR_API void gyr_pause(struct gyr_conn *conn);
 GYR_API void gyr_resume(struct gyr_conn *conn);
 

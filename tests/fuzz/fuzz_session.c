@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Fuzzes whole connections: the production engine on the ring made of memory.
  *
- * The input is a script. From its front come the steps: what the peer sends and how it is cut, how much it
- * takes, how time goes, and what the service calls between upcalls. From its back come the decisions of
- * the upcalls: answer, send, pause, wait, fail, close, abort. The kit ends the program where D1, B1, C1 or
- * C3 is broken; the engine's own assertions and the sanitizers do so for the rest, A1 at the end included.
- * Here the bytes accounted to connections are added up after every step (A1), and everything has to end
- * when the server stops. */
+ * The input is a script. From its front come the steps: what the peer sends and how it is cut,
+ * how much it takes, how time goes, and what the service calls between upcalls. From its back
+ * come the decisions of the upcalls: answer, send, pause, wait, fail, close, abort. The kit ends
+ * the program where D1, B1, C1 or C3 is broken; the engine's own assertions and the sanitizers
+ * do so for the rest, A1 at the end included. Here the bytes accounted to connections are added
+ * up after every step (A1), and everything has to end when the server stops. */
 #include "tests/engine_kit.c" /* fuzzers link the library alone */
 #include "tests/engine_kit_ring.c"
 

@@ -65,7 +65,7 @@ static struct request request_draw(struct client *client)
     if (!client->careful && dice_chance(dice, 30)) {
         request.doom = dice_between(dice, 2, DOOM_DONE * 2 + 1);
     }
-    request.size = dice_below(dice, dice_chance(dice, 900) ? 300 : 5000);
+    request.size = dice_below(dice, dice_chance(dice, 850) ? 300 : 20000);
     uint64_t content_max = MIN(client->world->plan.config.body_size_max, client->budget);
     if (request.content) {
         request.content_size = dice_below(dice, (uint32_t)content_max);
@@ -353,7 +353,7 @@ static void response_take(struct client *client, unsigned status, const char *he
         client_gate_open(client);
         return;
     }
-    bool closes = field_find(head, "Connection", value) && strcmp(value, "close") == 0;
+    bool closes = field_find(head, "Connection", value) && strncmp(value, "close", 5) == 0;
     client->got_final = closes;
     if (closes && client->gate) {
         client->gate = false; /* what it held back is not wanted */

@@ -39,6 +39,9 @@ void client_ws_generate(struct client *client)
         return;
     }
     client->messages_left--;
+    if (client->ping_number == 0 && dice_chance(dice, 300)) {
+        ping_generate(client); /* before the 101 has come, perhaps */
+    }
     unsigned count = dice_chance(dice, 200) ? dice_between(dice, 2, 12) : 1;
     while (count-- > 0) {
         message_generate(client);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The calls of a service on an exchange: what each promises, in every state; and that each exchange sees
- * its end exactly once (D1), which the kit checks at every upcall and at the end. */
+/* The calls of a service on an exchange: what each promises, in every state; and that each
+ * exchange sees its end exactly once (D1), which the kit checks at every upcall and at the end. */
 #include "engine/exchange.h"
 
 #include "tests/engine_kit.h"
@@ -686,35 +686,5 @@ void exchange_names_become_stale_when_it_ends(void)
     char text[64];
     gyr_peer_address(kit_conn(&kit), text);
     EXPECT(strcmp(text, "192.0.2.1:1001") == 0, "the peer of the second");
-    kit_end(&kit);
-}
-
-void exchange_leaves_another_on_the_same_transport_alone(void)
-{
-    struct kit kit;
-    kit_begin(&kit);
-    struct transport *transport = kit_transport(&kit);
-    struct gyr_conn *one = exchange_acquire(transport);
-    struct gyr_conn *two = exchange_acquire(transport);
-    CU_ASSERT_FATAL(one != NULL && two != NULL && one != two);
-    memset(gyr_conn_data(one), 0xff, kit.service.conn_data_size);
-    EXPECT(*(uint32_t *)gyr_conn_data(two) == 0, "user data");
-    gyr_pause(one);
-    EXPECT(exchange_is_waiting(one) && !exchange_is_waiting(two), "pause");
-    gyr_resume(one);
-    one->flags |= EXCHANGE_F_PENDING;
-    EXPECT_INT(gyr_finish(two, 0), GYR_ERR_STATE, "pending");
-    EXPECT_INT(gyr_finish(one, 0), 0, "pending");
-    gyr_conn_timer(one, 1000);
-    EXPECT(!two->timer_set, "timer");
-    EXPECT_INT(gyr_close(one, 1000, GYR_SPAN("")), 0, "close");
-    EXPECT((two->flags & EXCHANGE_F_CLOSE) == 0, "close");
-    struct gyr_handle first = gyr_conn_handle(one);
-    struct gyr_handle second = gyr_conn_handle(two);
-    EXPECT(first.id != second.id, "names");
-    exchange_release(one);
-    EXPECT(gyr_core_find((struct gyr_core *)kit.core, first) == NULL, "gone");
-    EXPECT(gyr_core_find((struct gyr_core *)kit.core, second) == two, "stays");
-    exchange_release(two);
     kit_end(&kit);
 }

@@ -361,27 +361,37 @@ static void on_trouble(struct gyr_core *core, int err, uint64_t count)
     (void)write(trouble_fd, &err, sizeof(err));
 }
 
-/* A process of its own: a server that may have only a few descriptors more. Says its address, then its
- * troubles, and ends when `control` does. */
+/* A process of its own: a server that may have only a few descriptors more. Says its address,
+ * then its troubles, and ends when `control` does. */
 static void serve_with_few_descriptors(int out, int control)
 {
     struct gyr_service service = SERVICE;
     service.on_trouble = on_trouble;
     struct gyr_config config = kit_server_config(1);
-    char address[128] = "";
-    struct gyr_server *server = kit_server_start(&config, &service, "127.0.0.1:0", address);
     trouble_fd = out;
+    /* Before the start: an accept remembers the limit of the time when it was submitted. */
     int next = dup(out);
     struct rlimit limit;
     (void)getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = (rlim_t)next + 20;
+    limit.rlim_cur = (rlim_t)next + 30;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     (void)close(next);
+    char address[128] = "";
+    struct gyr_server *server = kit_server_start(&config, &service, "127.0.0.1:0", address);
     (void)write(out, address, sizeof(address));
     char byte;
     (void)read(control, &byte, 1);
     kit_server_end(server);
     _exit(0);
+}
+
+static bool read_all(int fd, void *bytes, size_t size)
+{
+    ssize_t got;
+    do {
+        got = read(fd, bytes, size);
+    } while (got < 0 && errno == EINTR);
+    return got == (ssize_t)size;
 }
 
 void server_recovers_when_descriptors_run_out(void)
@@ -401,14 +411,14 @@ void server_recovers_when_descriptors_run_out(void)
     }
     (void)close(out[1]);
     char address[128];
-    CU_ASSERT_FATAL(read(out[0], address, sizeof(address)) == (ssize_t)sizeof(address));
+    CU_ASSERT_FATAL(read_all(out[0], address, sizeof(address)));
     int fds[60];
     for (size_t i = 0; i < COUNT_OF(fds); i++) {
         fds[i] = kit_client(address);
         EXPECT(send(fds[i], ASK, sizeof(ASK) - 1, MSG_NOSIGNAL) > 0, "asked");
     }
     int err = 0;
-    while (err != -EMFILE && read(out[0], &err, sizeof(err)) == (ssize_t)sizeof(err)) {
+    while (err != -EMFILE && read_all(out[0], &err, sizeof(err))) {
     }
     EXPECT_INT(err, -EMFILE, "the service is told");
     /* As those that were accepted go, those that wait are. */

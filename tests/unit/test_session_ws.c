@@ -279,8 +279,8 @@ void session_ws_emits_the_same_however_input_is_cut(void)
     n[5] += kit_frame(rows[5] + n[5], 0xc1, "bad", 3);
     n[6] += kit_frame(rows[6] + n[6], 0x81, "\xe2\x82\xac", 3);
     n[6] += kit_frame(rows[6] + n[6], 0x88, "", 0);
+    n[7] += kit_frame(rows[7] + n[7], 0x81, "before", 6);
     n[7] += kit_frame(rows[7] + n[7], 0x89, "1", 1);
-    n[7] += kit_frame(rows[7] + n[7], 0x89, "2", 1);
     n[7] += kit_frame(rows[7] + n[7], 0x8a, "3", 1);
     n[7] += kit_frame(rows[7] + n[7], 0x81, "text", 4);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a transport promises: time limits, the two ways to receive and the change between them, short
- * sends, and how a connection ends. */
+/* What a transport promises: time limits, the two ways to receive and the change between them,
+ * short sends, and how a connection ends. */
 #include "engine/transport.h"
 
 #include "tests/engine_kit.h"
@@ -546,5 +546,37 @@ void transport_abort_is_a_reset(void)
     EXPECT_OUTPUT(&kit, "", "what is queued is dropped");
     EXPECT_LOG(&kit, "close 1006\n", "told");
     EXPECT(kit_is_closed(&kit) && kit_is_reset(&kit), "a reset");
+    kit_end(&kit);
+}
+
+/* ---- more than one exchange ---- */
+
+void transport_carries_exchanges_that_leave_each_other_alone(void)
+{
+    struct kit kit;
+    kit_begin(&kit);
+    struct transport *transport = kit_transport(&kit);
+    struct gyr_conn *one = exchange_acquire(transport);
+    struct gyr_conn *two = exchange_acquire(transport);
+    CU_ASSERT_FATAL(one != NULL && two != NULL && one != two);
+    memset(gyr_conn_data(one), 0xff, kit.service.conn_data_size);
+    EXPECT(*(uint32_t *)gyr_conn_data(two) == 0, "user data");
+    gyr_pause(one);
+    EXPECT(exchange_is_waiting(one) && !exchange_is_waiting(two), "pause");
+    gyr_resume(one);
+    one->flags |= EXCHANGE_F_PENDING;
+    EXPECT_INT(gyr_finish(two, 0), GYR_ERR_STATE, "pending");
+    EXPECT_INT(gyr_finish(one, 0), 0, "pending");
+    gyr_conn_timer(one, 1000);
+    EXPECT(!two->timer_set, "timer");
+    EXPECT_INT(gyr_close(one, 1000, GYR_SPAN("")), 0, "close");
+    EXPECT((two->flags & EXCHANGE_F_CLOSE) == 0, "close");
+    struct gyr_handle first = gyr_conn_handle(one);
+    struct gyr_handle second = gyr_conn_handle(two);
+    EXPECT(first.id != second.id, "names");
+    exchange_release(one);
+    EXPECT(gyr_core_find((struct gyr_core *)kit.core, first) == NULL, "gone");
+    EXPECT(gyr_core_find((struct gyr_core *)kit.core, second) == two, "stays");
+    exchange_release(two);
     kit_end(&kit);
 }
