@@ -12,6 +12,7 @@
 #include "engine/session.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #define ACCEPT_RETRY_MS     100 /* after running out of descriptors or memory */
 #define DRAIN_STEP_MS       10  /* the spread of Close 1001 goes on this often */
@@ -19,6 +20,7 @@
 #define CLOCK_START_MS      1000 /* so that no time is 0 */
 
 static int core_allocate(struct core *core, struct gyr_error *error);
+static void mail_end(struct core *core);
 static void listeners_close(struct core *core);
 static void turn_sends_settle(struct core *core);
 static uint64_t wait_timeout(struct core *core);
@@ -106,7 +108,11 @@ void core_destroy(struct core *core)
 {
     ASSERT(core->open_count == 0);
     ASSERT(core->heap_accounted == 0); /* A1 */
-    mailbox_close(&core->mailbox, core);
+    core->state = CORE_ENDED;          /* from here on gyr_offload refuses */
+    mail_end(core);
+    if (core->data_ready && core->service->on_core_stop != NULL) {
+        core->service->on_core_stop((struct gyr_core *)core);
+    }
     listeners_close(core);
     core->ring->ops->destroy(core->ring);
     core->ring = NULL;
@@ -119,9 +125,18 @@ void core_destroy(struct core *core)
     memory_unmap(core->scratch, config->recv_buffer_size + MESSAGE_PADDING);
     memory_unmap(core->transports, config->connections_max * sizeof(struct transport));
     memory_unmap(core->exchanges, config->connections_max * core->exchange_stride);
-    memory_free(core->listeners);
     memory_free(core->data);
-    core->state = CORE_ENDED;
+}
+
+/* What the service has given away comes back, and whatever was accepted runs. */
+static void mail_end(struct core *core)
+{
+    while (core->offload_count != 0) {
+        if (mailbox_run(&core->mailbox, core) == 0) {
+            sched_yield();
+        }
+    }
+    mailbox_close(&core->mailbox, core);
 }
 
 /* Nothing accepts any more. */
@@ -142,21 +157,11 @@ void core_free(struct core *core)
     memory_unmap(core, sizeof(*core));
 }
 
-int core_listen(struct core *core, int fd)
+void core_listen(struct core *core, int fd)
 {
-    struct core_listener *grown =
-        memory_alloc((core->listener_count + 1) * sizeof(struct core_listener));
-    if (grown == NULL) {
-        return GYR_ERR_MEMORY;
-    }
-    if (core->listener_count != 0) {
-        memcpy(grown, core->listeners, core->listener_count * sizeof(*grown));
-    }
-    memory_free(core->listeners);
-    core->listeners = grown;
-    grown[core->listener_count] = (struct core_listener){.fd = fd};
+    ASSERT(core->listener_count < CORE_LISTENERS_MAX);
+    core->listeners[core->listener_count] = (struct core_listener){.fd = fd};
     accept_start(core, core->listener_count++);
-    return 0;
 }
 
 bool core_turn(struct core *core)

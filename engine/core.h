@@ -18,8 +18,9 @@
 
 #define CORE_COMPLETIONS_MAX  256    /* handled per turn, before anything else gets its chance */
 #define CORE_COMPLETIONS_SIZE 1024   /* taken in while sends are settled */
-#define CORE_STAGING_SIZE     262144 /* output of the batches of a turn that is not framed in place */
-#define CORE_TURN_SENDS_MAX   255 /* batches whose output goes out together at the end of the turn */
+#define CORE_STAGING_SIZE     262144 /* output of a turn that is not framed in place */
+#define CORE_TURN_SENDS_MAX   255    /* batches sent together at the end of a turn */
+#define CORE_LISTENERS_MAX    64
 #define CORE_NO_BUFFER        UINT32_MAX
 #define CORE_INDEX_NONE       UINT32_MAX
 
@@ -127,7 +128,7 @@ struct core {
     uint8_t state; /* enum core_state */
     uint64_t spin_end_ns;
     struct timer_wheel wheel;
-    struct core_listener *listeners; /* owned */
+    struct core_listener listeners[CORE_LISTENERS_MAX];
     unsigned listener_count;
     struct timer accept_timer; /* accepting failed: try again */
     struct timer drain_timer;
@@ -160,14 +161,15 @@ struct core {
 MUST_CHECK int core_create(const struct core_config *config, struct core **core,
                            struct gyr_error *error);
 
-/* Accept from this descriptor; the core takes it. */
-MUST_CHECK int core_listen(struct core *core, int fd);
+/* Accept from this descriptor, one of CORE_LISTENERS_MAX; the core takes it. */
+void core_listen(struct core *core, int fd);
 
 /* One turn: wait, dispatch, mail, timers, flush. False once the core has ended. */
 bool core_turn(struct core *core);
 
-/* Release what a core owns, on its thread; it has ended, or has never taken a turn. Its memory
- * stays until core_free, so that other threads find its mailbox closed. */
+/* End a core that has taken its last turn, or none: wait for its calls of gyr_offload, run what
+ * mail is left, call on_core_stop if that is owed, and release what it owns. On its thread. Its
+ * memory stays until core_free, so that other threads find its mailbox closed. */
 void core_destroy(struct core *core);
 void core_free(struct core *core);
 

@@ -83,12 +83,12 @@ void exchange_release(struct gyr_conn *exchange);
 MUST_CHECK int exchange_may_send(const struct gyr_conn *exchange, enum gyr_opcode opcode,
                                  struct gyr_span payload, unsigned flags);
 
-/* Nothing may be handed to it now. While closing nothing is: what comes is only looked through for the
- * peer's Close. */
+/* Nothing may be handed to it now. While closing nothing is anyway: what comes is only looked
+ * through for the peer's Close. */
 static inline bool exchange_is_waiting(const struct gyr_conn *exchange)
 {
-    return (exchange->flags & (EXCHANGE_F_PENDING | EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH)) !=
-           0;
+    unsigned waits = EXCHANGE_F_PENDING | EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH;
+    return (exchange->flags & waits) != 0 && exchange->state < EXCHANGE_CLOSING;
 }
 
 static inline struct core *exchange_core(const struct gyr_conn *exchange)

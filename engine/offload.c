@@ -81,8 +81,7 @@ int offload_submit(struct offload *offload, struct core *core, void (*work)(void
     if (job == NULL) {
         return GYR_ERR_MEMORY;
     }
-    *job = (struct job){
-        .mail.run = job_done, .core = core, .work = work, .done = done, .arg = arg};
+    *job = (struct job){.mail.run = job_done, .core = core, .work = work, .done = done, .arg = arg};
     pthread_mutex_lock(&offload->lock);
     int err = offload->count >= offload->count_max ? GYR_ERR_BACKPRESSURE : 0;
     /* A thread for this one, unless one is idle that no earlier job will wake. */

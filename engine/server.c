@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a server: it owns the listeners and the cores, gives each core its thread or is given
- * one, and ends them together. All cores are made before the first of them takes a turn, so that
- * they can find each other without a lock. */
+ * one, and ends them together. The cores meet twice before the first of them takes a turn: when all
+ * are made, so that they and other threads find each other without a lock, and when on_core_start
+ * has succeeded on all of them. */
 #include "engine/config.h"
 #include "engine/core.h"
 #include "engine/error.h"
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 #define SERVER_CORES_MAX     1024
-#define SERVER_LISTENERS_MAX 64
+#define SERVER_LISTENERS_MAX CORE_LISTENERS_MAX
 
 /* One address: a socket per core where the kernel can spread connections, otherwise one. */
 struct server_listener {
@@ -28,26 +29,37 @@ struct server_listener {
     int *fds; /* owned; -1 once a core has taken it */
 };
 
+/* A server starts once, and in one way. */
+enum server_way {
+    SERVER_NOT_STARTED,
+    SERVER_OWN_THREADS,  /* gyr_server_start */
+    SERVER_HOST_THREADS, /* gyr_server_run_core */
+};
+
 struct gyr_server {
     struct gyr_config config;
     struct gyr_service service;
     const struct ring_ops *ring_ops;
     unsigned core_count;
     unsigned *cpus;      /* owned; core_count */
-    struct core **cores; /* owned; written before `ready` reaches core_count */
-    pthread_t *threads;  /* owned; core_count, if started_threads */
-    bool started_threads;
+    struct core **cores; /* owned; read without the lock once cores_made */
+    pthread_t *threads;  /* owned; core_count */
     unsigned listener_count;
     struct server_listener listeners[SERVER_LISTENERS_MAX];
     struct offload *offload; /* owned */
 
-    pthread_mutex_t lock; /* start and end only */
+    pthread_mutex_t lock; /* start and end only; it guards what follows */
     pthread_cond_t change;
-    unsigned ready;   /* cores that are made, or have failed */
-    unsigned ended;   /* cores that have ended */
-    unsigned running; /* threads inside server_core_run */
-    int err;          /* of the first core that failed */
+    enum server_way way;
+    bool *run;             /* owned; core_count: gyr_server_run_core was called */
+    unsigned thread_count; /* to be joined */
+    unsigned made;         /* cores that are made, or have failed */
+    unsigned ready;        /* cores that may take turns, or have failed */
+    unsigned ended;        /* cores that have ended */
+    int err;               /* of the first core that failed */
     struct gyr_error error;
+
+    _Atomic bool cores_made; /* every core is; set once, under the lock */
     _Atomic bool stop_requested;
 };
 
@@ -57,15 +69,22 @@ struct core_thread {
 };
 
 static int server_allocate(struct gyr_server *server, struct gyr_error *error);
+static bool server_has_begun(struct gyr_server *server);
 static int listener_add(struct gyr_server *server, const struct listener_address *address,
                         struct gyr_error *error);
 static void *core_main(void *arg);
-static int server_core_run(struct gyr_server *server, unsigned index);
+static void threads_start(struct gyr_server *server);
+static int thread_start(struct gyr_server *server, unsigned index);
+static int server_core_run(struct gyr_server *server, unsigned index, struct gyr_error *error);
 static int core_make(struct gyr_server *server, unsigned index, struct core **core,
                      struct gyr_error *error);
-static int core_take_listeners(struct gyr_server *server, struct core *core, unsigned index);
-static int server_all_ready(struct gyr_server *server, struct core *core, unsigned index, int err,
-                            const struct gyr_error *error);
+static int core_bind(const struct gyr_server *server, unsigned index, struct gyr_error *error);
+static int server_all_made(struct gyr_server *server, struct core *core, unsigned index, int err,
+                           struct gyr_error *error);
+static int core_begin(struct core *core, struct gyr_error *error);
+static int server_all_ready(struct gyr_server *server, int err, struct gyr_error *error);
+static void server_note_failure(struct gyr_server *server, int err, const struct gyr_error *error);
+static void core_take_listeners(struct gyr_server *server, struct core *core, unsigned index);
 
 int gyr_server_create(const struct gyr_config *config, const struct gyr_service *service,
                       struct gyr_server **server_out, struct gyr_error *error)
@@ -109,19 +128,31 @@ static int server_allocate(struct gyr_server *server, struct gyr_error *error)
     server->cpus = memory_alloc(count * sizeof(*server->cpus));
     server->cores = memory_alloc(count * sizeof(struct core *));
     server->threads = memory_alloc(count * sizeof(*server->threads));
+    server->run = memory_alloc(count * sizeof(*server->run));
     server->offload =
         offload_create(server->config.offload_threads, server->config.offload_count_max);
     if (server->cpus == NULL || server->cores == NULL || server->threads == NULL ||
-        server->offload == NULL) {
+        server->run == NULL || server->offload == NULL) {
         return ERROR_SET(error, GYR_ERR_MEMORY, "server: no memory for %u cores", count);
     }
     memcpy(server->cpus, cpus, count * sizeof(*cpus));
     return 0;
 }
 
+static bool server_has_begun(struct gyr_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    bool begun = server->way != SERVER_NOT_STARTED;
+    pthread_mutex_unlock(&server->lock);
+    return begun;
+}
+
 int gyr_server_listen(struct gyr_server *server, const char *text, struct gyr_error *error)
 {
     struct listener_address address;
+    if (server_has_begun(server)) {
+        return ERROR_SET(error, GYR_ERR_STATE, "%s: the server was started already", text);
+    }
     int err = listener_parse(text, &address, error);
     return err < 0 ? err : listener_add(server, &address, error);
 }
@@ -161,6 +192,9 @@ static int listener_add(struct gyr_server *server, const struct listener_address
 
 int gyr_server_adopt(struct gyr_server *server, int fd, struct gyr_error *error)
 {
+    if (server_has_begun(server)) {
+        return ERROR_SET(error, GYR_ERR_STATE, "descriptor %d: the server was started already", fd);
+    }
     if (server->listener_count == SERVER_LISTENERS_MAX) {
         return ERROR_SET(error, GYR_ERR_LIMIT, "descriptor %d: more than %d listeners", fd,
                          SERVER_LISTENERS_MAX);
@@ -192,51 +226,69 @@ bool gyr_server_address(const struct gyr_server *server, unsigned index, char *t
 
 int gyr_server_start(struct gyr_server *server, struct gyr_error *error)
 {
-    server->started_threads = true;
+    pthread_mutex_lock(&server->lock);
+    if (server->way != SERVER_NOT_STARTED) {
+        pthread_mutex_unlock(&server->lock);
+        return ERROR_SET(error, GYR_ERR_STATE, "the server was started already; make another one");
+    }
+    server->way = SERVER_OWN_THREADS;
+    threads_start(server);
+    while (server->ready < server->core_count) {
+        pthread_cond_wait(&server->change, &server->lock);
+    }
+    int err = server->err;
+    struct gyr_error failed = server->error;
+    pthread_mutex_unlock(&server->lock);
+    if (err < 0) {
+        gyr_server_wait(server);
+        error_write(error, "%s", failed.text);
+    }
+    return err;
+}
+
+/* With the lock held. A core that gets no thread counts as one that has failed and ended. */
+static void threads_start(struct gyr_server *server)
+{
     /* The cores take no signal: they are the host's. */
     sigset_t all;
     sigset_t old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    unsigned started = 0;
-    for (; started < server->core_count; started++) {
-        struct core_thread *thread = memory_alloc(sizeof(*thread));
-        int err = thread == NULL ? ENOMEM : 0;
-        if (err == 0) {
-            *thread = (struct core_thread){.server = server, .index = started};
-            err = pthread_create(&server->threads[started], NULL, core_main, thread);
-        }
-        if (err != 0) {
-            memory_free(thread);
+    while (server->thread_count < server->core_count) {
+        unsigned index = server->thread_count;
+        int err = thread_start(server, index);
+        if (err < 0) {
             struct gyr_error failed;
-            error_write(&failed, "core %u: no thread: %s", started, gyr_strerror(-err));
-            pthread_mutex_lock(&server->lock);
-            server->err = -err;
-            server->error = failed;
-            server->ready += server->core_count - started;
+            error_write(&failed, "core %u: no thread: %s", index, gyr_strerror(err));
+            server_note_failure(server, err, &failed);
+            unsigned missing = server->core_count - index;
+            server->made += missing;
+            server->ready += missing;
+            server->ended += missing;
             pthread_cond_broadcast(&server->change);
-            pthread_mutex_unlock(&server->lock);
             break;
         }
-        char name[32];
-        (void)snprintf(name, sizeof(name), "gyr-core-%u", started);
-        pthread_setname_np(server->threads[started], name);
+        server->thread_count++;
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_mutex_lock(&server->lock);
-    while (server->ready < server->core_count) {
-        pthread_cond_wait(&server->change, &server->lock);
+}
+
+static int thread_start(struct gyr_server *server, unsigned index)
+{
+    struct core_thread *thread = memory_alloc(sizeof(*thread));
+    if (thread == NULL) {
+        return -ENOMEM;
     }
-    int err = server->err;
-    pthread_mutex_unlock(&server->lock);
-    if (err < 0) {
-        for (unsigned i = 0; i < started; i++) {
-            pthread_join(server->threads[i], NULL);
-        }
-        server->started_threads = false;
-        error_write(error, "%s", server->error.text);
+    *thread = (struct core_thread){.server = server, .index = index};
+    int err = pthread_create(&server->threads[index], NULL, core_main, thread);
+    if (err != 0) {
+        memory_free(thread);
+        return -err;
     }
-    return err;
+    char name[32];
+    (void)snprintf(name, sizeof(name), "gyr-core-%u", index);
+    pthread_setname_np(server->threads[index], name);
+    return 0;
 }
 
 static void *core_main(void *arg)
@@ -244,7 +296,7 @@ static void *core_main(void *arg)
     struct core_thread thread = *(struct core_thread *)arg;
     memory_free(arg);
     /* The error stays in the server for whoever started it. */
-    (void)server_core_run(thread.server, thread.index);
+    (void)server_core_run(thread.server, thread.index, NULL);
     return NULL;
 }
 
@@ -254,29 +306,53 @@ int gyr_server_run_core(struct gyr_server *server, unsigned core_index, struct g
         return ERROR_SET(error, GYR_ERR_ARGUMENT, "core %u: the server has cores 0 to %u",
                          core_index, server->core_count - 1);
     }
-    int err = server_core_run(server, core_index);
-    if (err < 0) {
-        error_write(error, "%s", server->error.text);
+    pthread_mutex_lock(&server->lock);
+    bool taken = server->way == SERVER_OWN_THREADS || server->run[core_index];
+    if (!taken) {
+        server->way = SERVER_HOST_THREADS;
+        server->run[core_index] = true;
+    }
+    pthread_mutex_unlock(&server->lock);
+    if (taken) {
+        return ERROR_SET(error, GYR_ERR_STATE, "core %u: it was run already", core_index);
+    }
+    /* The thread is the host's: it gets back the CPUs that it had. */
+    cpu_set_t cpus;
+    bool bound =
+        server->config.pin != 0 && pthread_getaffinity_np(pthread_self(), sizeof(cpus), &cpus) == 0;
+    int err = server_core_run(server, core_index, error);
+    if (bound) {
+        (void)pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
     }
     return err;
 }
 
-static int server_core_run(struct gyr_server *server, unsigned index)
+static int server_core_run(struct gyr_server *server, unsigned index, struct gyr_error *error)
 {
-    struct gyr_error error = {""};
+    struct gyr_error failed = {""};
     struct core *core = NULL;
-    int err = core_make(server, index, &core, &error);
-    err = server_all_ready(server, core, index, err, &error);
+    int err = core_make(server, index, &core, &failed);
+    err = server_all_made(server, core, index, err, &failed);
     if (err == 0) {
+        err = core_begin(core, &failed);
+    }
+    err = server_all_ready(server, err, &failed);
+    if (err == 0) {
+        ASSERT(core != NULL);
+        core_take_listeners(server, core, index);
+        /* Partner: gyr_server_stop, which stores the request before it looks for the cores. */
+        if (atomic_load_explicit(&server->stop_requested, memory_order_seq_cst)) {
+            core_stop(core);
+        }
         while (core_turn(core)) {
         }
+    } else {
+        error_write(error, "%s", failed.text);
     }
     if (core != NULL) {
-        if (server->service.on_core_stop != NULL && core->data_ready) {
-            server->service.on_core_stop((struct gyr_core *)core);
-        }
         core_destroy(core);
     }
+    /* The last touch: after it the server may be destroyed. */
     pthread_mutex_lock(&server->lock);
     server->ended++;
     pthread_cond_broadcast(&server->change);
@@ -285,18 +361,12 @@ static int server_core_run(struct gyr_server *server, unsigned index)
 }
 
 /* Make a core on its own thread: its ring belongs to the thread that made it. */
-static int core_make(struct gyr_server *server, unsigned index, struct core **core_out,
+static int core_make(struct gyr_server *server, unsigned index, struct core **core,
                      struct gyr_error *error)
 {
-    if (server->config.pin != 0) {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        CPU_SET(server->cpus[index], &set);
-        int err = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-        if (err != 0) {
-            return ERROR_SET(error, -err, "core %u: cannot be bound to CPU %u: %s", index,
-                             server->cpus[index], gyr_strerror(-err));
-        }
+    int err = server->config.pin != 0 ? core_bind(server, index, error) : 0;
+    if (err < 0) {
+        return err;
     }
     struct core_config config = {
         .config = &server->config,
@@ -307,50 +377,86 @@ static int core_make(struct gyr_server *server, unsigned index, struct core **co
         .peer_count = server->core_count,
         .index = index,
     };
-    struct core *core;
-    int err = core_create(&config, &core, error);
-    if (err < 0) {
-        return err;
+    return core_create(&config, core, error);
+}
+
+static int core_bind(const struct gyr_server *server, unsigned index, struct gyr_error *error)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(server->cpus[index], &set);
+    int err = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+    if (err != 0) {
+        return ERROR_SET(error, -err, "core %u: cannot be bound to CPU %u: %s", index,
+                         server->cpus[index], gyr_strerror(-err));
     }
-    *core_out = core;
-    if (server->service.on_core_start != NULL) {
-        err = server->service.on_core_start((struct gyr_core *)core);
+    return 0;
+}
+
+/* Wait until every core is made; publish them. If any has failed, none goes on: the first one's
+ * error, with its line. */
+static int server_all_made(struct gyr_server *server, struct core *core, unsigned index, int err,
+                           struct gyr_error *error)
+{
+    pthread_mutex_lock(&server->lock);
+    server->cores[index] = core;
+    server_note_failure(server, err, error);
+    server->made++;
+    if (server->made == server->core_count && server->err == 0) {
+        /* Publishes `cores`; partners: server_put, gyr_server_stats, gyr_server_stop. */
+        atomic_store_explicit(&server->cores_made, true, memory_order_seq_cst);
+    }
+    pthread_cond_broadcast(&server->change);
+    while (server->made < server->core_count) {
+        pthread_cond_wait(&server->change, &server->lock);
+    }
+    /* Not `err` alone: another core may have failed in core_begin already. */
+    bool all = atomic_load_explicit(&server->cores_made, memory_order_relaxed);
+    err = all ? 0 : server->err;
+    pthread_mutex_unlock(&server->lock);
+    return err;
+}
+
+static int core_begin(struct core *core, struct gyr_error *error)
+{
+    ASSERT(core != NULL); /* otherwise server_all_made had failed */
+    if (core->service->on_core_start != NULL) {
+        int err = core->service->on_core_start((struct gyr_core *)core);
         if (err < 0) {
-            return ERROR_SET(error, err, "core %u: on_core_start: %s", index, gyr_strerror(err));
+            return ERROR_SET(error, err, "core %u: on_core_start: %s", core->index,
+                             gyr_strerror(err));
         }
     }
     core->data_ready = true;
     return 0;
 }
 
-/* Wait until every core is made; then take our listeners. If any has failed, none runs. */
-static int server_all_ready(struct gyr_server *server, struct core *core, unsigned index, int err,
-                            const struct gyr_error *error)
+/* Wait until every core may take turns. If any may not, none does: as server_all_made. */
+static int server_all_ready(struct gyr_server *server, int err, struct gyr_error *error)
 {
     pthread_mutex_lock(&server->lock);
-    server->cores[index] = core;
-    if (err < 0 && server->err == 0) {
-        server->err = err;
-        server->error = *error;
-    }
+    server_note_failure(server, err, error);
     server->ready++;
     pthread_cond_broadcast(&server->change);
     while (server->ready < server->core_count) {
         pthread_cond_wait(&server->change, &server->lock);
     }
     err = server->err;
+    *error = server->error;
     pthread_mutex_unlock(&server->lock);
-    if (err == 0) {
-        err = core_take_listeners(server, core, index);
-        ASSERT(err == 0 || err == GYR_ERR_MEMORY);
-    }
-    if (err == 0 && atomic_load_explicit(&server->stop_requested, memory_order_seq_cst)) {
-        core_stop(core);
-    }
     return err;
 }
 
-static int core_take_listeners(struct gyr_server *server, struct core *core, unsigned index)
+/* With the lock held. */
+static void server_note_failure(struct gyr_server *server, int err, const struct gyr_error *error)
+{
+    if (err < 0 && server->err == 0) {
+        server->err = err;
+        server->error = *error;
+    }
+}
+
+static void core_take_listeners(struct gyr_server *server, struct core *core, unsigned index)
 {
     for (unsigned i = 0; i < server->listener_count; i++) {
         struct server_listener *listener = &server->listeners[i];
@@ -359,13 +465,9 @@ static int core_take_listeners(struct gyr_server *server, struct core *core, uns
         if (listener->fd_count == 1 && i % server->core_count != index) {
             continue;
         }
-        int err = core_listen(core, listener->fds[slot]);
-        if (err < 0) {
-            return err;
-        }
+        core_listen(core, listener->fds[slot]);
         listener->fds[slot] = -1;
     }
-    return 0;
 }
 
 unsigned gyr_server_core_count(const struct gyr_server *server)
@@ -382,8 +484,9 @@ void gyr_server_stats(const struct gyr_server *server, unsigned core_index, stru
                       size_t size)
 {
     struct gyr_stats sum = {0};
-    for (unsigned i = 0; i < server->core_count; i++) {
-        if (server->cores[i] != NULL && (core_index == UINT_MAX || core_index == i)) {
+    bool made = atomic_load_explicit(&server->cores_made, memory_order_acquire);
+    for (unsigned i = 0; made && i < server->core_count; i++) {
+        if (core_index == UINT_MAX || core_index == i) {
             stats_sum(&sum, &server->cores[i]->stats);
         }
     }
@@ -393,30 +496,26 @@ void gyr_server_stats(const struct gyr_server *server, unsigned core_index, stru
 
 void gyr_server_stop(struct gyr_server *server)
 {
+    /* Partner: server_core_run, which looks for the request after the cores were published. */
     atomic_store_explicit(&server->stop_requested, true, memory_order_seq_cst);
-    pthread_mutex_lock(&server->lock);
-    for (unsigned i = 0; i < server->core_count && server->ready == server->core_count; i++) {
-        if (server->cores[i] != NULL) {
-            core_stop(server->cores[i]);
-        }
+    bool made = atomic_load_explicit(&server->cores_made, memory_order_seq_cst);
+    for (unsigned i = 0; made && i < server->core_count; i++) {
+        core_stop(server->cores[i]);
     }
-    pthread_mutex_unlock(&server->lock);
 }
 
 void gyr_server_wait(struct gyr_server *server)
 {
-    if (server->started_threads) {
-        for (unsigned i = 0; i < server->core_count; i++) {
-            pthread_join(server->threads[i], NULL);
-        }
-        server->started_threads = false;
-        return;
-    }
     pthread_mutex_lock(&server->lock);
-    while (server->ready != 0 && server->ended < server->core_count) {
+    while (server->way != SERVER_NOT_STARTED && server->ended < server->core_count) {
         pthread_cond_wait(&server->change, &server->lock);
     }
+    unsigned thread_count = server->thread_count;
+    server->thread_count = 0;
     pthread_mutex_unlock(&server->lock);
+    for (unsigned i = 0; i < thread_count; i++) {
+        pthread_join(server->threads[i], NULL);
+    }
 }
 
 void gyr_server_destroy(struct gyr_server *server)
@@ -424,7 +523,7 @@ void gyr_server_destroy(struct gyr_server *server)
     if (server == NULL) {
         return;
     }
-    ASSERT(!server->started_threads);
+    ASSERT(server->thread_count == 0);
     offload_destroy(server->offload);
     for (unsigned i = 0; i < server->listener_count; i++) {
         struct server_listener *listener = &server->listeners[i];
@@ -446,6 +545,7 @@ void gyr_server_destroy(struct gyr_server *server)
     memory_free(server->cpus);
     memory_free(server->cores);
     memory_free(server->threads);
+    memory_free(server->run);
     pthread_cond_destroy(&server->change);
     pthread_mutex_destroy(&server->lock);
     memory_free(server);
@@ -479,8 +579,11 @@ static void mail_mail(struct core *core, struct mail *mail)
 
 static int server_put(struct gyr_server *server, uint64_t core_index, const struct mail *mail)
 {
-    if (core_index >= server->core_count || server->cores[core_index] == NULL) {
+    if (core_index >= server->core_count) {
         return GYR_ERR_ARGUMENT;
+    }
+    if (!atomic_load_explicit(&server->cores_made, memory_order_acquire)) {
+        return GYR_ERR_STATE;
     }
     return mailbox_put(&server->cores[core_index]->mailbox, mail, NULL);
 }

@@ -367,9 +367,10 @@ void kit_start(struct kit *kit)
         .peer_count = 1,
     };
     struct gyr_error error;
-    if (core_create(&config, &kit->core, &error) < 0 || core_listen(kit->core, FD_LISTENER) < 0) {
+    if (core_create(&config, &kit->core, &error) < 0) {
         kit_broken(error.text);
     }
+    core_listen(kit->core, FD_LISTENER);
     kit->peers[0] = kit->core;
     kit->ring = (struct kit_ring *)(void *)kit->core->ring;
     *(struct kit **)kit->core->data = kit;

@@ -16,6 +16,8 @@
 #include "engine/exchange.h"
 #include "gyr/gyr.h"
 
+#include <semaphore.h>
+
 #define KIT_SOCKETS_MAX 128
 #define KIT_DATE        "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 #define KIT_KEY         "dGhlIHNhbXBsZSBub25jZQ==" /* RFC 6455 section 1.3 */
@@ -186,6 +188,8 @@ int kit_default(struct kit *kit, struct gyr_conn *conn, const struct kit_event *
 
 /* ---- servers on real sockets (tests/engine_kit_server.c) ---- */
 
+#define KIT_PATIENCE_S 20 /* a test that hangs fails after this long */
+
 /* Can this machine run a server of so many cores? If not, the test is marked as skipped. */
 bool kit_server_possible(unsigned core_count);
 /* Small, no drain window, so many cores. */
@@ -197,8 +201,11 @@ struct gyr_server *kit_server_start(const struct gyr_config *config,
 void kit_server_end(struct gyr_server *server);
 /* A blocking client; ends the program if it cannot connect. */
 int kit_client(const char *address);
-/* Send, and read until `expected` has come; false if the connection ends before. */
+/* Send, and read until `expected` has come; false if the connection ends before. If nothing comes
+ * for KIT_PATIENCE_S, the test has failed. */
 bool kit_client_ask(int fd, const char *bytes, const char *expected);
 unsigned kit_descriptors(void); /* open in this process */
+/* Wait for what another thread posts; ends the program if it does not for KIT_PATIENCE_S. */
+void kit_wait(sem_t *semaphore);
 
 #endif

@@ -4,6 +4,7 @@
 #include "engine/listener.h"
 #include "engine/ring.h"
 #include "tests/engine_kit.h"
+#include "tests/parser_kit.h"
 #include "tests/run_tests.h"
 
 #include <dirent.h>
@@ -11,9 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
-
-#define CLIENT_PATIENCE_S 30 /* a test that hangs fails after this long */
 
 static void give_up(const char *what)
 {
@@ -91,7 +91,7 @@ void kit_server_end(struct gyr_server *server)
 int kit_client(const char *text)
 {
     struct listener_address address;
-    struct timeval patience = {.tv_sec = CLIENT_PATIENCE_S};
+    struct timeval patience = {.tv_sec = KIT_PATIENCE_S};
     if (listener_parse(text, &address, NULL) != 0) {
         give_up(text);
     }
@@ -115,12 +115,25 @@ bool kit_client_ask(int fd, const char *bytes, const char *expected)
         if (got < 0 && errno == EINTR) {
             continue; /* the end of a ring is worked off by its thread, and interrupts it */
         }
+        EXPECT(got >= 0 || errno != EAGAIN, "the server says nothing any more");
         if (got <= 0) {
             return false;
         }
         size += (size_t)got;
     }
     return true;
+}
+
+void kit_wait(sem_t *semaphore)
+{
+    struct timespec end;
+    (void)clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += KIT_PATIENCE_S;
+    while (sem_timedwait(semaphore, &end) != 0) {
+        if (errno != EINTR) {
+            give_up("what a test waits for does not happen");
+        }
+    }
 }
 
 unsigned kit_descriptors(void)

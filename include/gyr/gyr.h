@@ -173,8 +173,9 @@ struct gyr_service {
     size_t core_data_size; /* bytes per core at gyr_core_data, zeroed */
     void *user;            /* gyr_server_user */
 
-    /* On each core's thread, before its first and after its last connection. A negative result of
-     * the first stops the start. */
+    /* On each core's thread, before its first and after its last connection. All cores are made
+     * when the first is called, so it may post to any; a negative result of it stops the start. The
+     * second is called on each core where the first has succeeded, and nothing follows it there. */
     int (*on_core_start)(struct gyr_core *core);
     void (*on_core_stop)(struct gyr_core *core);
     /* Something is wrong that the server lives with: no descriptor left (-EMFILE), no slot
@@ -224,11 +225,13 @@ GYR_API GYR_MUST_CHECK int gyr_server_create(const struct gyr_config *config,
                                              struct gyr_server **server, struct gyr_error *error);
 
 /* Listen on "127.0.0.1:8080", "[::1]:8080" or "unix:/path"; port 0 lets the kernel choose. Before
- * start. -EADDRINUSE, -EACCES, GYR_ERR_ARGUMENT ..., with a line in `error`. */
+ * start. -EADDRINUSE, -EACCES, GYR_ERR_ARGUMENT, GYR_ERR_STATE after the start ..., with a line in
+ * `error`. */
 GYR_API GYR_MUST_CHECK int gyr_server_listen(struct gyr_server *server, const char *address,
                                              struct gyr_error *error);
 
-/* Listen on a descriptor that is bound and listening already; the server takes it. Before start. */
+/* Listen on a descriptor that is bound and listening already; the server takes it. Before start.
+ * Errors as gyr_server_listen, and then the descriptor was not taken. */
 GYR_API GYR_MUST_CHECK int gyr_server_adopt(struct gyr_server *server, int fd,
                                             struct gyr_error *error);
 
@@ -238,11 +241,13 @@ GYR_API bool gyr_server_address(const struct gyr_server *server, unsigned index,
                                 size_t size);
 
 /* Start a thread per core and return when all of them accept connections. Or an error, and then
- * nothing runs. */
+ * nothing runs. A server starts once, even if that fails: GYR_ERR_STATE. */
 GYR_API GYR_MUST_CHECK int gyr_server_start(struct gyr_server *server, struct gyr_error *error);
 
 /* Instead of gyr_server_start: run one core on the calling thread until the server is stopped.
- * Every core must be run, each on a thread of its own. */
+ * Every core must be run, once and each on a thread of its own; none begins before all are. With
+ * `pin` the thread is bound to the core's CPU until this returns. GYR_ERR_STATE if the core was run
+ * already or the server was started; otherwise errors as gyr_server_start. */
 GYR_API GYR_MUST_CHECK int gyr_server_run_core(struct gyr_server *server, unsigned core_index,
                                                struct gyr_error *error);
 
@@ -396,13 +401,17 @@ GYR_API void gyr_timer_start(struct gyr_core *core, struct gyr_timer *timer, uin
 GYR_API void gyr_timer_stop(struct gyr_core *core, struct gyr_timer *timer);
 
 /* Any thread: run fn(core, arg) on a core. Calls of one thread to one core keep their order.
- * Returns 0; GYR_ERR_BACKPRESSURE when mailbox_count_max is reached; GYR_ERR_CLOSED after the core
- * has ended. Whatever was accepted runs, at the latest when the core ends. */
+ * Returns 0; GYR_ERR_BACKPRESSURE when mailbox_count_max is reached; GYR_ERR_STATE before the cores
+ * are made (from on_core_start on they are); GYR_ERR_CLOSED after the core has ended, in its
+ * on_core_stop too; GYR_ERR_ARGUMENT if there is no such core; GYR_ERR_MEMORY. Whatever was
+ * accepted runs, at the latest when the core ends, before on_core_stop. */
 GYR_API GYR_MUST_CHECK int gyr_post(struct gyr_server *server, unsigned core_index,
                                     void (*fn)(struct gyr_core *core, void *arg), void *arg);
 
-/* Run work(arg) on a thread of the pool, then done(core, arg) on this core. Returns 0;
- * GYR_ERR_BACKPRESSURE when offload_count_max is reached. */
+/* Run work(arg) on a thread of the pool, then done(core, arg) on this core, which does not end
+ * before that. Returns 0; GYR_ERR_BACKPRESSURE when offload_count_max is reached; GYR_ERR_CLOSED
+ * once the core has ended: in on_core_stop, and in what was posted so late that it runs only at the
+ * end; GYR_ERR_MEMORY; -errno if the pool's first thread cannot be started. */
 GYR_API GYR_MUST_CHECK int gyr_offload(struct gyr_core *core, void (*work)(void *arg),
                                        void (*done)(struct gyr_core *core, void *arg), void *arg);
 
@@ -471,7 +480,8 @@ GYR_API void gyr_server_stats(const struct gyr_server *server, unsigned core_ind
  * what is left after shutdown_deadline_ms. Returns at once. */
 GYR_API void gyr_server_stop(struct gyr_server *server);
 
-/* Wait until every core has ended. */
+/* Any thread but a core's: wait until every core has ended. Returns at once if the server was not
+ * started and gyr_server_run_core not called for any core yet. */
 GYR_API void gyr_server_wait(struct gyr_server *server);
 
 /* Release the server; it must have ended, or never have started. */

@@ -9,6 +9,7 @@
 #include <CUnit/TestRun.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 
 /* ---- timers of a service ---- */
@@ -165,6 +166,43 @@ void core_lives_on_when_its_heap_is_used_up(void)
     EXPECT_INT(gyr_send(kit_conn(&kit), GYR_BINARY, (struct gyr_span){PAYLOAD, 100000}),
                GYR_ERR_MEMORY, "a send that does not fit is refused");
     EXPECT_INT(gyr_queued_size(kit_conn(&kit)), 0, "and has left nothing");
+    kit_end(&kit);
+}
+
+static unsigned accepts;
+
+static void accept_start(struct ring *ring, int fd, uint64_t user_data)
+{
+    (void)ring;
+    EXPECT_INT((uint32_t)user_data, accepts, "its index");
+    EXPECT_INT(fd, 2000 + accepts, "in order");
+    accepts++;
+}
+
+/* A server that has started must not find out that it has no memory for its listeners. */
+void core_listens_without_taking_memory(void)
+{
+    struct kit kit;
+    kit_begin(&kit);
+    struct ring_ops ops = *kit.core->ring->ops;
+    ops.accept_start = accept_start;
+    struct core_config config = {
+        .config = &kit.config, .service = &kit.service, .ring_ops = &ops, .peer_count = 0};
+    struct core *core;
+    accepts = 0;
+    CU_ASSERT_FATAL(core_create(&config, &core, NULL) == 0);
+    core->ring->ops = &ops;
+    size_t before = mallinfo2().uordblks; /* a sanitizer's malloc counts nothing */
+    for (int i = 0; i < CORE_LISTENERS_MAX; i++) {
+        core_listen(core, 2000 + i);
+    }
+    EXPECT_INT(mallinfo2().uordblks, before, "not a byte");
+    EXPECT_INT(core->listener_count, CORE_LISTENERS_MAX, "all of them");
+    for (int i = 0; i < CORE_LISTENERS_MAX; i++) {
+        core->listeners[i] = (struct core_listener){.fd = -1};
+    }
+    core_destroy(core);
+    core_free(core);
     kit_end(&kit);
 }
 

@@ -54,6 +54,34 @@ void mailbox_keeps_order_and_refuses_when_full(void)
     kit_end(&kit);
 }
 
+void mailbox_takes_what_it_is_given_although_it_is_full(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.mailbox_count_max = 16;
+    kit_start(&kit);
+    struct mailbox *mailbox = &kit.core->mailbox;
+    struct writer writer = {0};
+    for (unsigned i = 0; i < 16; i++) {
+        struct mail mail = {.run = receive, .arg = &writer, .handle = writer.sent++};
+        EXPECT_INT(mailbox_put(mailbox, &mail, NULL), 0, "taken");
+    }
+    struct mail *gift = memory_alloc(sizeof(*gift));
+    CU_ASSERT_FATAL(gift != NULL);
+    *gift = (struct mail){.run = receive, .arg = &writer, .handle = writer.sent++};
+    EXPECT_INT(mailbox_give(mailbox, gift), 0, "taken");
+    EXPECT_INT(mailbox_run(mailbox, kit.core), 17, "with the rest");
+    EXPECT(writer.next == 17 && !writer.disorder, "in order");
+    mailbox_close(mailbox, kit.core);
+    gift = memory_alloc(sizeof(*gift));
+    CU_ASSERT_FATAL(gift != NULL);
+    EXPECT_INT(mailbox_give(mailbox, gift), GYR_ERR_CLOSED, "not after the end");
+    memory_free(gift);
+    EXPECT_INT(mailbox->count, 0, "nothing is counted any more");
+    *mailbox = (struct mailbox){.ring = kit.core->ring, .count_max = 16}; /* for kit_end */
+    kit_end(&kit);
+}
+
 static void post_again(struct core *core, struct mail *mail)
 {
     struct mail next = {.run = receive, .arg = mail->arg};
@@ -155,6 +183,7 @@ static void write_and_read(bool close)
         EXPECT(!writers[i].disorder, "in the order of its thread");
         EXPECT(close || writers[i].sent == LETTERS, "all of it");
     }
+    EXPECT_INT(mailbox->count, 0, "and nothing is counted any more");
     *mailbox = (struct mailbox){.ring = kit.core->ring, .count_max = 64};
     kit_end(&kit);
 }

@@ -13,9 +13,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -350,6 +354,213 @@ void server_does_not_start_when_a_core_of_the_service_fails(void)
     }
 }
 
+/* ---- states ---- */
+
+void server_starts_once_and_listens_before(void)
+{
+    if (!kit_server_possible(1)) {
+        return;
+    }
+    struct gyr_config config = kit_server_config(1);
+    char address[128];
+    struct gyr_server *server = kit_server_start(&config, &SERVICE, "127.0.0.1:0", address);
+    struct gyr_error error = {""};
+    EXPECT_INT(gyr_server_listen(server, "127.0.0.1:0", &error), GYR_ERR_STATE, "too late");
+    EXPECT(strstr(error.text, "127.0.0.1:0: ") != NULL, error.text);
+    int fd = kit_client(address);
+    EXPECT_INT(gyr_server_adopt(server, fd, &error), GYR_ERR_STATE, "too late");
+    EXPECT(strstr(error.text, "descriptor ") != NULL, error.text);
+    error.text[0] = '\0';
+    EXPECT_INT(gyr_server_start(server, &error), GYR_ERR_STATE, "it runs");
+    EXPECT(error.text[0] != '\0', "with a line");
+    EXPECT_INT(gyr_server_run_core(server, 0, &error), GYR_ERR_STATE, "it runs");
+    EXPECT(strstr(error.text, "core 0: ") != NULL, error.text);
+    EXPECT(kit_client_ask(fd, ASK, "core 0."), "the descriptor was not taken, the server lives");
+    (void)close(fd);
+    gyr_server_stop(server);
+    gyr_server_wait(server);
+    gyr_server_wait(server); /* once more does no harm */
+    EXPECT_INT(gyr_server_start(server, &error), GYR_ERR_STATE, "not again either");
+    gyr_server_destroy(server);
+}
+
+static struct {
+    sem_t reached;
+    sem_t go;
+    _Atomic int stops;
+    _Atomic int posts;
+    int errs[8];
+} shared;
+
+static void shared_init(void)
+{
+    memset(&shared, 0, sizeof(shared));
+    (void)sem_init(&shared.reached, 0, 0);
+    (void)sem_init(&shared.go, 0, 0);
+}
+
+static int start_slowly(struct gyr_core *core)
+{
+    (void)core;
+    sem_post(&shared.reached);
+    kit_wait(&shared.go);
+    return 0;
+}
+
+static void stop_slowly(struct gyr_core *core)
+{
+    (void)core;
+    (void)sched_yield();
+    shared.stops++;
+}
+
+static void *go_later(void *arg)
+{
+    (void)arg;
+    (void)usleep(20000); /* so that the test is in gyr_server_wait; it passes if it is not */
+    sem_post(&shared.go);
+    return NULL;
+}
+
+void server_wait_waits_for_cores_of_the_host_that_are_not_made_yet(void)
+{
+    if (!kit_server_possible(1)) {
+        return;
+    }
+    shared_init();
+    struct gyr_service service = SERVICE;
+    service.on_core_start = start_slowly;
+    service.on_core_stop = stop_slowly;
+    struct gyr_config config = kit_server_config(1);
+    struct gyr_server *server;
+    struct gyr_error error;
+    CU_ASSERT_FATAL(gyr_server_create(&config, &service, &server, &error) == 0);
+    gyr_server_wait(server); /* nothing was run: there is nothing to wait for */
+    struct runner runner = {.server = server};
+    pthread_t later;
+    CU_ASSERT_FATAL(pthread_create(&runner.thread, NULL, run_core, &runner) == 0);
+    kit_wait(&shared.reached);
+    EXPECT_INT(gyr_server_run_core(server, 0, &error), GYR_ERR_STATE, "it is run already");
+    EXPECT_INT(gyr_server_start(server, &error), GYR_ERR_STATE, "it is run already");
+    gyr_server_stop(server);
+    CU_ASSERT_FATAL(pthread_create(&later, NULL, go_later, NULL) == 0);
+    gyr_server_wait(server);
+    EXPECT_INT(shared.stops, 1, "the core has ended");
+    (void)pthread_join(later, NULL);
+    (void)pthread_join(runner.thread, NULL);
+    EXPECT_INT(runner.result, 0, "well");
+    gyr_server_destroy(server);
+}
+
+void server_gives_the_thread_of_the_host_its_cpus_back(void)
+{
+    if (!kit_server_possible(2)) {
+        return;
+    }
+    struct gyr_config config = kit_server_config(1);
+    config.pin = 1;
+    struct gyr_server *server;
+    struct gyr_error error;
+    CU_ASSERT_FATAL(gyr_server_create(&config, &SERVICE, &server, &error) == 0);
+    gyr_server_stop(server); /* it ends as soon as it has started */
+    cpu_set_t before;
+    cpu_set_t after;
+    CU_ASSERT_FATAL(pthread_getaffinity_np(pthread_self(), sizeof(before), &before) == 0);
+    EXPECT_INT(gyr_server_run_core(server, 0, &error), 0, "it ran");
+    CU_ASSERT_FATAL(pthread_getaffinity_np(pthread_self(), sizeof(after), &after) == 0);
+    (void)pthread_setaffinity_np(pthread_self(), sizeof(before), &before);
+    EXPECT(CPU_EQUAL(&before, &after), "as before");
+    gyr_server_destroy(server);
+}
+
+static void count_post(struct gyr_core *core, void *arg)
+{
+    (void)core;
+    (void)arg;
+    shared.posts++;
+}
+
+static int start_posting(struct gyr_core *core)
+{
+    unsigned index = gyr_core_index(core);
+    for (unsigned i = 0; i < 2; i++) {
+        shared.errs[2 * index + i] = gyr_post(gyr_core_server(core), i, count_post, NULL);
+    }
+    return 0;
+}
+
+void server_posts_to_every_core_from_on_core_start(void)
+{
+    if (!kit_server_possible(2)) {
+        return;
+    }
+    struct gyr_service service = SERVICE;
+    service.on_core_start = start_posting;
+    struct gyr_config config = kit_server_config(2);
+    for (unsigned round = 0; round < 20; round++) {
+        shared_init();
+        struct gyr_server *server;
+        struct gyr_error error;
+        CU_ASSERT_FATAL(gyr_server_create(&config, &service, &server, &error) == 0);
+        EXPECT_INT(gyr_post(server, 0, count_post, NULL), GYR_ERR_STATE, "no core is made");
+        CU_ASSERT_FATAL(gyr_server_start(server, &error) == 0);
+        kit_server_end(server);
+        for (unsigned i = 0; i < 4; i++) {
+            EXPECT_INT(shared.errs[i], 0, "taken");
+        }
+        EXPECT_INT(shared.posts, 4, "and run");
+    }
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void stop_posting(struct gyr_core *core)
+{
+    struct gyr_handle handle = {0}; /* names core 0 */
+    shared.errs[0] = shared.posts;
+    shared.errs[1] = gyr_post(gyr_core_server(core), 0, count_post, NULL);
+    shared.errs[2] = gyr_mail(gyr_core_server(core), handle, NULL);
+    shared.errs[3] = gyr_offload(core, nothing, count_post, NULL);
+    shared.stops++;
+}
+
+static void post_slowly(struct gyr_core *core, void *arg)
+{
+    (void)core;
+    (void)arg;
+    sem_post(&shared.reached);
+    kit_wait(&shared.go);
+}
+
+void server_calls_nothing_on_a_core_after_on_core_stop(void)
+{
+    if (!kit_server_possible(1)) {
+        return;
+    }
+    shared_init();
+    struct gyr_service service = SERVICE;
+    service.on_core_stop = stop_posting;
+    struct gyr_config config = kit_server_config(1);
+    char address[128];
+    struct gyr_server *server = kit_server_start(&config, &service, "127.0.0.1:0", address);
+    EXPECT_INT(gyr_post(server, 0, post_slowly, NULL), 0, "taken");
+    kit_wait(&shared.reached);
+    gyr_server_stop(server);
+    EXPECT_INT(gyr_post(server, 0, count_post, NULL), 0, "taken");
+    sem_post(&shared.go);
+    gyr_server_wait(server);
+    EXPECT_INT(shared.stops, 1, "on_core_stop");
+    EXPECT_INT(shared.errs[0], 1, "what was taken ran before it");
+    EXPECT_INT(shared.errs[1], GYR_ERR_CLOSED, "no post");
+    EXPECT_INT(shared.errs[2], GYR_ERR_CLOSED, "no mail");
+    EXPECT_INT(shared.errs[3], GYR_ERR_CLOSED, "no offload");
+    EXPECT_INT(shared.posts, 1, "and nothing came of them");
+    gyr_server_destroy(server);
+}
+
 /* ---- no descriptor left ---- */
 
 static int trouble_fd;
@@ -365,6 +576,10 @@ static void on_trouble(struct gyr_core *core, int err, uint64_t count)
  * then its troubles, and ends when `control` does. */
 static void serve_with_few_descriptors(int out, int control)
 {
+    /* Whatever goes wrong, it does not outlive the test, which sees its pipe end then. */
+    (void)signal(SIGABRT, SIG_DFL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)alarm(2 * KIT_PATIENCE_S);
     struct gyr_service service = SERVICE;
     service.on_trouble = on_trouble;
     struct gyr_config config = kit_server_config(1);

@@ -504,6 +504,51 @@ void session_http_sends_answers_that_the_peer_takes_slowly(void)
     kit_end(&kit);
 }
 
+void session_http_takes_no_request_while_the_queue_is_high(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.send_queue_high = 8192;
+    kit.config.send_queue_low = 4096;
+    kit.config.pause_size_max = 1024;
+    kit_start(&kit);
+    kit_connect(&kit);
+    kit_room(&kit, 0);
+    unsigned asked = 0;
+    for (; asked < 2000; asked++) {
+        kit_deliver(&kit, KIT_GET("/"), sizeof(KIT_GET("/")) - 1);
+        if (asked % 50 == 49) {
+            kit_run(&kit);
+        }
+    }
+    EXPECT(kit.counts[KIT_REQUEST] < 200, "answers that nobody reads are not made");
+    EXPECT(kit.core->heap_accounted < 64 * 1024, "and do not pile up");
+    kit_advance(&kit, kit.config.keep_alive_timeout_ms / 3);
+    EXPECT(!kit_is_ended(&kit), "the wait is ours");
+    kit_room(&kit, SIZE_MAX);
+    kit_run(&kit);
+    EXPECT_INT(kit.counts[KIT_REQUEST], asked, "all of them in the end");
+    EXPECT_INT(output_count(&kit, "HTTP/1.1 200"), asked, "answered");
+    kit_end(&kit);
+}
+
+void session_http_body_limit_begins_with_the_body(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.keep_alive_timeout_ms = 60000;
+    kit.config.body_timeout_ms = 5000;
+    kit_start(&kit);
+    kit_connect(&kit);
+    KIT_INPUT(&kit, KIT_GET("/"));
+    KIT_INPUT(&kit, "POST / HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\na");
+    kit_advance(&kit, 4999);
+    EXPECT_INT(output_count(&kit, "HTTP/1.1 408"), 0, "there is time left");
+    kit_advance(&kit, 2);
+    EXPECT_INT(output_count(&kit, "HTTP/1.1 408"), 1, "not only when the older timer runs out");
+    kit_end(&kit);
+}
+
 void session_http_emits_the_same_however_input_is_cut(void)
 {
     static const char *const rows[] = {

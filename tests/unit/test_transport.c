@@ -241,6 +241,57 @@ void transport_idle_limit_closes_with_1001(void)
     kit_end(&kit);
 }
 
+void transport_idle_limit_rests_while_we_pause(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.idle_timeout_ms = 5000;
+    kit_start(&kit);
+    kit_open(&kit);
+    gyr_pause(kit_conn(&kit));
+    kit_advance(&kit, 40000);
+    gyr_resume(kit_conn(&kit));
+    kit_run(&kit);
+    kit_advance(&kit, 4999);
+    EXPECT_OUTPUT(&kit, "", "it counts from the resume");
+    kit_advance(&kit, 2);
+    EXPECT_OUTPUT(&kit, "\x88\x06\x03\xe9idle", "and then passes");
+    kit_end(&kit);
+}
+
+void transport_partial_frame_is_no_sign_of_life(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.heartbeat_interval_ms = 1000;
+    kit.config.heartbeat_timeout_ms = 500;
+    kit.config.send_queue_high = 1;
+    kit.config.send_queue_low = 1;
+    kit_start(&kit);
+    kit_open(&kit);
+    KIT_INPUT(&kit, "\x81");
+    kit_advance(&kit, 1000);
+    EXPECT_OUTPUT(&kit, "\x89\x00", "asked");
+    kit_advance(&kit, 501);
+    EXPECT(kit_is_closed(&kit), "and gone without an answer");
+    kit_end(&kit);
+}
+
+void transport_sees_the_peers_close_while_the_service_waits(void)
+{
+    struct kit kit;
+    kit_begin(&kit);
+    kit_open(&kit);
+    kit.acts[KIT_MESSAGE] = KIT_PENDING;
+    KIT_FRAME(&kit, 0x81, "x");
+    kit_forget(&kit);
+    EXPECT_INT(gyr_close(kit_conn(&kit), 1000, GYR_SPAN("")), 0, "begin");
+    kit_run(&kit);
+    KIT_FRAME(&kit, 0x88, "\x03\xe8");
+    EXPECT_LOG(&kit, "close 1000\n", "not 1006 after a time-out");
+    kit_end(&kit);
+}
+
 void transport_send_limit_cuts_a_peer_that_does_not_read(void)
 {
     struct kit kit;
