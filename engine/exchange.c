@@ -178,16 +178,9 @@ static int send_early(struct gyr_conn *conn, uint8_t opcode, unsigned flags, str
         transport_refused(transport);
         return GYR_ERR_BACKPRESSURE;
     }
-    struct entry *entry = entry_create(transport, payload.size);
+    struct entry *entry = entry_create_message(transport, opcode, flags, payload);
     if (entry == NULL) {
         return GYR_ERR_MEMORY;
-    }
-    entry->kind = ENTRY_MESSAGE;
-    entry->opcode = opcode;
-    entry->flags = (uint8_t)flags;
-    entry->size = (uint32_t)payload.size;
-    if (payload.size != 0) {
-        memcpy(entry_payload(entry), payload.ptr, payload.size);
     }
     if (state->early_head == NULL) {
         state->early_head = entry;

@@ -197,6 +197,9 @@ uint8_t *transport_reserve(struct transport *transport, size_t size);
 void transport_commit(struct transport *transport, size_t size);
 
 struct entry *entry_create(struct transport *transport, size_t capacity);
+/* One that holds a copy of a message, or of a part of one. */
+struct entry *entry_create_message(struct transport *transport, uint8_t opcode, unsigned flags,
+                                   struct span payload);
 void entry_free(struct transport *transport, struct entry *entry);
 
 static inline uint8_t *entry_payload(struct entry *entry)

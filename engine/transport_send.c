@@ -123,6 +123,23 @@ struct entry *entry_create(struct transport *transport, size_t capacity)
     return entry;
 }
 
+struct entry *entry_create_message(struct transport *transport, uint8_t opcode, unsigned flags,
+                                   struct span payload)
+{
+    struct entry *entry = entry_create(transport, payload.size);
+    if (entry == NULL) {
+        return NULL;
+    }
+    entry->kind = ENTRY_MESSAGE;
+    entry->opcode = opcode;
+    entry->flags = (uint8_t)flags;
+    entry->size = (uint32_t)payload.size;
+    if (payload.size != 0) {
+        memcpy(entry_payload(entry), payload.ptr, payload.size);
+    }
+    return entry;
+}
+
 void entry_free(struct transport *transport, struct entry *entry)
 {
     if (entry != NULL) {
@@ -219,16 +236,9 @@ int transport_send_frame(struct transport *transport, uint8_t opcode, unsigned f
         transport_commit(transport, header_size + payload.size);
         return 0;
     }
-    struct entry *entry = entry_create(transport, payload.size);
+    struct entry *entry = entry_create_message(transport, opcode, flags, payload);
     if (entry == NULL) {
         return GYR_ERR_MEMORY;
-    }
-    entry->kind = ENTRY_MESSAGE;
-    entry->opcode = opcode;
-    entry->flags = (uint8_t)flags;
-    entry->size = (uint32_t)payload.size;
-    if (payload.size != 0) {
-        memcpy(entry_payload(entry), payload.ptr, payload.size);
     }
     transport_queue_behind_batch(transport, entry);
     return transport_queue_status(transport);

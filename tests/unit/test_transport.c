@@ -545,6 +545,26 @@ void transport_survives_sends_that_fail(void)
 
 /* ---- ends ---- */
 
+void transport_survives_a_short_send_to_a_peer_that_has_ended(void)
+{
+    for (unsigned room = 0; room < 4; room++) {
+        struct kit kit;
+        kit_begin(&kit);
+        kit_open(&kit);
+        kit_room(&kit, room);
+        uint8_t frame[32];
+        kit_deliver(&kit, frame, kit_frame(frame, 0x81, "hello", 5));
+        kit_end_of_stream(&kit);
+        kit_connect(&kit);
+        kit_room(&kit, room);
+        kit_deliver(&kit, KIT_GET("/"), sizeof(KIT_GET("/")) - 1);
+        kit_end_of_stream(&kit);
+        kit_room(&kit, SIZE_MAX);
+        EXPECT_OUTPUT(&kit, KIT_OK, "whoever has asked is still answered");
+        kit_end(&kit);
+    }
+}
+
 void transport_lingers_until_the_peer_ends_its_stream(void)
 {
     struct kit kit;
