@@ -66,8 +66,7 @@ int core_create(const struct core_config *config, struct core **core_out, struct
     char why[256] = "";
     int err = config->ring_ops->create(&ring, &core->ring, why);
     if (err < 0) {
-        error_write(error, "core %u: %s: %s", config->index, config->ring_ops->name,
-                    why[0] != '\0' ? why : gyr_strerror(err));
+        error_write(error, "core %u: %s", config->index, why[0] != '\0' ? why : gyr_strerror(err));
         memory_unmap(core, sizeof(*core));
         return err;
     }

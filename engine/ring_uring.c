@@ -480,11 +480,12 @@ static int refusal_explain(int err, const char *call, char *why)
         (void)snprintf(
             why, WHY_SIZE,
             "%s: no memory: raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=) or the memory "
-            "limit of the control group, or lower the ring's sizes",
+            "limit of the control group, or lower completion_entries",
             call);
         return GYR_ERR_UNSUPPORTED;
     default:
-        (void)snprintf(why, WHY_SIZE, "%s: %s", call, strerrordesc_np(-err));
+        (void)snprintf(why, WHY_SIZE, "%s: %s%s", call, strerrordesc_np(-err),
+                       err == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
         return err;
     }
 }

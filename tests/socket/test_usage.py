@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 
-from kit import (CLOSE, DEADLINE, TEXT, Server, Skip, close_frame, command, equal, eventually, expect, frame, request,
-                 run, shorten, test)
+from kit import (CLOSE, DEADLINE, MODE, TEXT, Server, Skip, close_frame, command, equal, eventually, expect, frame,
+                 request, run, shorten, test)
 
 
 def start(*arguments, before=None):
@@ -127,6 +127,16 @@ def limited(name, value):
     return lambda: resource.setrlimit(name, (value, value))
 
 
+def core_lists():
+    """One core, and several that fail at once."""
+    cpus = [str(cpu) for cpu in sorted(os.sched_getaffinity(0))]
+    if MODE == "tsan" or len(cpus) == 1:
+        # liburing unmaps the ring that failed without ThreadSanitizer noticing, which takes the next
+        # core's ring at this address for a race.
+        return [cpus[:1]]
+    return [cpus[:1], cpus[:4]]
+
+
 def needs_seccomp():
     if platform.machine() != "x86_64":
         raise Skip(f"the system call numbers are those of x86-64, this is {platform.machine()}")
@@ -142,12 +152,11 @@ def needs_seccomp():
 def forbidden_io_uring_is_1():
     """Whichever of its calls a profile forbids, and however many cores find out."""
     needs_seccomp()
-    allowed = str(min(os.sched_getaffinity(0)))
     for call, number in IO_URING_CALLS.items():
-        for cores in [], ["--cores", allowed]:
+        for cores in core_lists():
             fails(1, [f" {call}", "forbidden", "seccomp profile", "allow io_uring_setup, io_uring_enter and "
                       "io_uring_register in it\n"],
-                  "--listen", "127.0.0.1:0", *cores, before=denied(number, errno.EPERM))
+                  "--listen", "127.0.0.1:0", "--cores", ",".join(cores), before=denied(number, errno.EPERM))
 
 
 @test
@@ -155,9 +164,10 @@ def missing_io_uring_is_1():
     """ENOSYS is an old kernel's answer, and that of some profiles: the line names both."""
     needs_seccomp()
     for call, number in IO_URING_CALLS.items():
-        fails(1, [f" {call}", "not in this kernel", platform.release(), "6.1 or later", "seccomp profile",
-                  "allow io_uring_setup, _enter and _register in it\n"],
-              "--listen", "127.0.0.1:0", before=denied(number, errno.ENOSYS))
+        for cores in core_lists():
+            fails(1, [f" {call}", "not in this kernel", platform.release(), "6.1 or later", "seccomp profile",
+                      "allow io_uring_setup, _enter and _register in it\n"],
+                  "--listen", "127.0.0.1:0", "--cores", ",".join(cores), before=denied(number, errno.ENOSYS))
 
 
 @test
@@ -190,10 +200,11 @@ def too_little_locked_memory_is_1():
 def too_few_descriptors_for_the_start_is_1():
     """From the fewest that the program can be loaded with up to the first that suffice: the listener,
     the ring or its eventfd finds none, on one core or on several at once."""
-    cpus = sorted(os.sched_getaffinity(0))[:4]
-    for count in {1, len(cpus)}:
-        arguments = ["--cores", ",".join(map(str, cpus[:count])), "--listen", "127.0.0.1:0"]
-        needed = 3 + 3 * count  # standard ones; a listener, a ring and an eventfd for each core
+    if MODE in ("asan", "cov"):
+        raise Skip(f"MODE={MODE} opens files of its own when the program ends")
+    for cores in core_lists():
+        arguments = ["--cores", ",".join(cores), "--listen", "127.0.0.1:0"]
+        needed = 3 + 3 * len(cores)  # standard ones; a listener, a ring and an eventfd for each core
         calls = set()
         for limit in range(4, needed):
             before = limited(resource.RLIMIT_NOFILE, limit)
