@@ -9,7 +9,7 @@
 
 #define CORES_MAX        4
 #define CLIENTS_MAX      24
-#define PLAN_HEAP_ENOUGH 16000 /* bytes, for one client */
+#define PLAN_HEAP_ENOUGH 40000 /* bytes, for one client */
 
 enum profile {
     PROFILE_ANY,   /* the seed decides */
