@@ -55,14 +55,15 @@ static void session_drained(struct transport *transport)
     bool waited = (transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0 ||
                   (exchange != NULL && (exchange->flags & EXCHANGE_F_QUEUE_HIGH) != 0);
     transport->flags &= (uint16_t) ~(TRANSPORT_F_DRAIN_OWED | TRANSPORT_F_QUEUE_HIGH);
+    if (exchange != NULL) {
+        exchange->flags &= (uint16_t)~EXCHANGE_F_QUEUE_HIGH;
+    }
     if (waited) {
         session_wait_ended(transport);
     }
-    if (exchange != NULL && exchange->state == EXCHANGE_OPEN) {
-        exchange->flags &= (uint16_t)~EXCHANGE_F_QUEUE_HIGH;
-        if (transport->core->service->on_drain != NULL) {
-            transport->core->service->on_drain(exchange);
-        }
+    if (exchange != NULL && exchange->state == EXCHANGE_OPEN &&
+        transport->core->service->on_drain != NULL) {
+        transport->core->service->on_drain(exchange);
     }
 }
 

@@ -246,7 +246,10 @@ static void read_streak(struct transport *transport, size_t size)
 static void sign_of_life(struct transport *transport)
 {
     transport->activity_ms = core_now32(transport->core);
-    transport->flags &= (uint16_t)~TRANSPORT_F_PINGED;
+    if (UNLIKELY((transport->flags & TRANSPORT_F_PINGED) != 0)) {
+        transport->flags &= (uint16_t)~TRANSPORT_F_PINGED;
+        transport_timer_update(transport); /* the next silence may be shorter than this one was */
+    }
 }
 
 /* Hand input to the session, and keep what it leaves. Returns true if the output has taken the

@@ -259,6 +259,44 @@ void transport_idle_limit_rests_while_we_pause(void)
     kit_end(&kit);
 }
 
+void transport_heartbeat_keeps_its_interval_after_each_answer(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.heartbeat_interval_ms = 1000;
+    kit.config.heartbeat_timeout_ms = 60000;
+    kit_start(&kit);
+    kit_open(&kit);
+    for (unsigned i = 0; i < 5; i++) {
+        kit_advance(&kit, 1000);
+        EXPECT_OUTPUT(&kit, "\x89\x00", "a Ping for each silence");
+        KIT_FRAME(&kit, 0x8a, "");
+        kit_forget(&kit);
+    }
+    kit_end(&kit);
+}
+
+void transport_heartbeat_goes_on_after_a_high_queue(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.heartbeat_interval_ms = 1000;
+    kit.config.send_queue_high = 1;
+    kit.config.send_queue_low = 1;
+    kit_start(&kit);
+    kit_open(&kit);
+    kit.acts[KIT_MESSAGE] = KIT_HIGH;
+    kit_room(&kit, 0);
+    KIT_FRAME(&kit, 0x81, "x");
+    kit_advance(&kit, 5000); /* the timer finds nothing to limit while we wait ourselves */
+    kit_room(&kit, SIZE_MAX);
+    kit_run(&kit);
+    kit_forget(&kit);
+    kit_advance(&kit, 1001);
+    EXPECT_OUTPUT(&kit, "\x89\x00", "asked again");
+    kit_end(&kit);
+}
+
 void transport_partial_frame_is_no_sign_of_life(void)
 {
     struct kit kit;
