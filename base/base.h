@@ -25,7 +25,7 @@
 #define CONTAINER_OF(pointer, type, member) \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* Readable bytes that follow every message given to the router (invariant M1). At least
+/* Readable bytes that follow every message handed to a service (invariant M1). At least
  * SIMDJSON_PADDING, which is 32 in simdjson 3.0 and 64 since 3.1. */
 #define MESSAGE_PADDING 64
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The loop. Journey: hops 1 and 2. A turn reads as the journey does: dispatch what the last wait
- * brought, mail, timers, flush what is dirty, publish statistics, wait. The wait comes last, so
- * that between two turns a core is either asleep and says so in its mailbox, or has something to
+/* The loop. Journey: hops 1, 2 and 13. A turn reads as the journey does: dispatch what the last
+ * wait brought, mail, timers, flush what is dirty, publish statistics, wait. The wait comes last,
+ * so that between two turns a core is either asleep and says so in its mailbox, or has something to
  * do.
  *
  *     RUNNING --core_stop, seen by drain_begin--> DRAINING --(nothing left) drain_step--> ENDED */

@@ -16,8 +16,8 @@
 
 #include <stdalign.h>
 
-#define CORE_COMPLETIONS_MAX  256    /* handled per turn, before anything else gets its chance */
-#define CORE_COMPLETIONS_SIZE 1024   /* taken in while sends are settled */
+#define CORE_COMPLETIONS_MAX  256    /* taken by one wait */
+#define CORE_COMPLETIONS_SIZE 1024   /* of a turn, with those taken while its sends are settled */
 #define CORE_STAGING_SIZE     262144 /* output of a turn that is not framed in place */
 #define CORE_TURN_SENDS_MAX   255    /* batches sent together at the end of a turn */
 #define CORE_LISTENERS_MAX    64
@@ -164,7 +164,7 @@ MUST_CHECK int core_create(const struct core_config *config, struct core **core,
 /* Accept from this descriptor, one of CORE_LISTENERS_MAX; the core takes it. */
 void core_listen(struct core *core, int fd);
 
-/* One turn: wait, dispatch, mail, timers, flush. False once the core has ended. */
+/* One turn: dispatch, mail, timers, flush, wait. False once the core has ended. */
 bool core_turn(struct core *core);
 
 /* End a core that has taken its last turn, or none: wait for its calls of gyr_offload, run what

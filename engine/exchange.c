@@ -75,7 +75,13 @@ struct gyr_conn *gyr_core_find(struct gyr_core *core_public, struct gyr_handle h
 
 int gyr_respond(struct gyr_conn *conn, const struct gyr_response *response)
 {
-    return session_http_respond(conn, response);
+    /* A program compiled against an older header has a shorter structure. */
+    struct gyr_response full = {0};
+    if (response->size == 0) {
+        return GYR_ERR_ARGUMENT;
+    }
+    memcpy(&full, response, MIN(response->size, sizeof(full)));
+    return session_http_respond(conn, &full);
 }
 
 int gyr_respond_text(struct gyr_conn *conn, unsigned status_code, const char *content_type,
@@ -117,8 +123,14 @@ int gyr_collect(struct gyr_conn *conn, size_t size_max)
 
 int gyr_upgrade(struct gyr_conn *conn, const struct gyr_upgrade *upgrade)
 {
-    static const struct gyr_upgrade PLAIN = {.size = sizeof(struct gyr_upgrade)};
-    return session_http_upgrade(conn, upgrade != NULL ? upgrade : &PLAIN);
+    struct gyr_upgrade full = {0};
+    if (upgrade != NULL) {
+        if (upgrade->size == 0) {
+            return GYR_ERR_ARGUMENT;
+        }
+        memcpy(&full, upgrade, MIN(upgrade->size, sizeof(full)));
+    }
+    return session_http_upgrade(conn, &full);
 }
 
 int gyr_send(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span payload)

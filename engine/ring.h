@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel seam. A dozen operations and one 16-byte completion, behind one const struct ring_ops
+/* The kernel seam. Its operations and one 16-byte completion, behind one const struct ring_ops
  * chosen when a core is created: ring_uring.c (io_uring, Linux 6.1 and later), ring_sim.c (a seeded
  * simulator that owns time, the network and every fault). tests/ring_contract runs the same scripts
  * on all implementations.

@@ -84,7 +84,7 @@ static uint64_t clock_ns(clockid_t clock)
 /* ---- Entering the kernel ---- */
 
 /* Show the queued submissions to the kernel. Returns their number. The index array is the identity
- * since ring_map, so the tail alone has to move. */
+ * since uring_setup, so the tail alone has to move. */
 static inline unsigned uring_flush(struct ring_uring *self)
 {
     struct io_uring_sq *sq = &self->uring.sq;
@@ -490,7 +490,8 @@ static int refusal_explain(int err, const char *call, char *why)
     }
 }
 
-/* Make the kernel's ring with everything we cannot do without. */
+/* Make the kernel's ring with everything we cannot do without. Not with IORING_SETUP_NO_SQARRAY:
+ * liburing 2.3 crashes then. */
 static int uring_setup(struct ring_uring *self, const struct ring_config *config, char *why)
 {
     const unsigned features =

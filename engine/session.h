@@ -28,7 +28,7 @@ size_t session_input(struct transport *transport, uint8_t *bytes, size_t size);
 /* Bytes that a session may leave unhandled for want of more, at most. */
 size_t session_unit_max(const struct transport *transport);
 
-/* Work that waits for no input: an answer that has come, an upgrade that was accepted, a Close. */
+/* Work that waits for no input: the result of what was pending, and a queue that has drained. */
 void session_work(struct transport *transport);
 
 /* Where the bytes that come next belong as they are, if that is more than `size_min` of them: the
@@ -46,7 +46,7 @@ void session_end_of_stream(struct transport *transport);
 /* The transport is being cut: end the exchange (D1) and free what the session owns. */
 void session_cut(struct transport *transport);
 
-/* The time limit that comes first: when (core's clock, modulo 2^32) and what for. */
+/* The time limit that comes first, if there is one; times are the core's, modulo 2^32. */
 struct session_limit {
     uint32_t due_ms;
     bool set;
@@ -60,7 +60,6 @@ void session_drain(struct transport *transport);
 
 /* ---- session_http.c ---- */
 size_t session_http_input(struct transport *transport, uint8_t *bytes, size_t size);
-void session_http_work(struct transport *transport);
 void session_http_cut(struct transport *transport);
 void session_http_fail(struct transport *transport, int err);
 struct session_limit session_http_limit(const struct transport *transport);

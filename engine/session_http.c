@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP/1.1 as the session of a transport (RFC 9112): one request at a time, so pipelined answers
- * keep their order. Journey: hop 6 for requests.
+ * keep their order. Journey: hops 4 to 9 for requests.
  *
- *     (no exchange) --request_begin--> REQUEST --session_http_respond--> ANSWERED
- *     --request_finish-->
- *                                         |                                            (no
- *                                         exchange) +--session_http_upgrade--> UPGRADED -->
- *                                         session_ws_open
+ *     no exchange  --request_begin-->         REQUEST
+ *     REQUEST      --session_http_respond-->  ANSWERED  --request_finish-->  no exchange
+ *     REQUEST      --session_http_upgrade-->  UPGRADED  --session_ws_open-->  a WebSocket
  *
  * A request ends when it is answered and its content has been read. Whatever the engine refuses by
  * itself is answered once and closes the connection: what follows is never interpreted. */

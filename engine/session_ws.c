@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* WebSocket as the session of a transport (RFC 6455). Journey: hops 4 to 6.
+/* WebSocket as the session of a transport (RFC 6455). Journey: hops 4 to 9.
  *
  *     OPEN --session_ws_close--> CLOSING --(Close received, or time-out)--> CLOSED
  *       |                                                                     ^

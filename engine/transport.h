@@ -149,7 +149,7 @@ static inline bool transport_is_live(const struct transport *transport)
 
 /* ---- transport.c: slots, states, limits ---- */
 
-/* Take over an accepted descriptor; it is closed if there is no slot or memory left. */
+/* Take over an accepted descriptor; it is closed if there is no slot left. */
 void transport_open(struct core *core, int fd);
 
 /* A completion of one of its operations has come. */

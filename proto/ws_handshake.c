@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Checks the client's opening handshake and computes the answer to its key (RFC 6455 section 4.2).
- * Journey: hop 3, once per connection.
+ * Journey: hops 4 to 9 of a request, once per connection.
  *
  * Field values come from anybody, so every list is walked once, from left to right. Lists follow
  * RFC 9110 section 5.6.1 as a recipient must read them: empty elements are skipped, but a list

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Unmasks payload (RFC 6455 section 5.3), one set of functions per SIMD level. Journey: hop 4.
+/* Unmasks payload (RFC 6455 section 5.3), one set of functions per SIMD level. Journey: hop 5.
  *
  * Every function goes forward and stores a byte only after loading all that it overlays: as the
  * target never lies above the source, a store can reach only source bytes that are behind us. A

@@ -140,9 +140,9 @@ enum gyr_opcode {
     GYR_BINARY = 2,
 };
 
-/* Returned by on_request, on_body, on_open and on_message: the answer comes later, by gyr_finish on
- * this thread or gyr_complete from any. Until then this connection's next request or message waits;
- * other connections go on. */
+/* Returned by on_request, on_body, on_open, on_message and on_part: the answer comes later, by
+ * gyr_finish on this thread or gyr_complete from any. Until then this connection's next request or
+ * message waits; other connections go on. */
 #define GYR_PENDING 2
 
 /* Returned by gyr_send, gyr_send_part and gyr_reply: the message was taken, but the queue has
@@ -322,14 +322,15 @@ GYR_API GYR_MUST_CHECK int gyr_upgrade(struct gyr_conn *conn, const struct gyr_u
 
 /* Queue one message (RFC 6455 section 5.6).
  *
- *   opcode   GYR_TEXT (must be valid UTF-8, section 8.1; the engine does not check it) or
- *   GYR_BINARY payload  copied before return
+ *   opcode   GYR_TEXT (valid UTF-8, section 8.1, which is not checked) or GYR_BINARY
+ *   payload  copied before return
  *
  * Legal from on_request on, before the upgrade is accepted too. Returns 0 or GYR_QUEUE_HIGH;
  * GYR_ERR_CLOSED after gyr_close or a Close frame; GYR_ERR_BACKPRESSURE if the frame would take the
  * queue past send_queue_size_max (nothing is queued; wait for on_drain); GYR_ERR_MEMORY;
- * GYR_ERR_STATE within a message that is sent in parts. One copy, and no system call until the
- * callback has returned, unless what one callback sends is larger than 64 KB. */
+ * GYR_ERR_STATE within a message that is sent in parts. One copy; a system call before the
+ * callback has returned only when the output of the core's turn passes 256 KB or the queue is
+ * nearly full. */
 GYR_API GYR_MUST_CHECK int gyr_send(struct gyr_conn *conn, enum gyr_opcode opcode,
                                     struct gyr_span payload);
 
@@ -444,7 +445,7 @@ GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle
     X(heap_bytes, "of the budgeted heap now")                                             \
     X(accepted, "connections taken")                                                      \
     X(handed_over, "connections given to another core")                                   \
-    X(refused, "connections closed for want of a slot, memory or descriptor")             \
+    X(refused, "connections closed for want of a slot, or while stopping")                \
     X(requests, "heads of requests complete")                                             \
     X(upgrades, "requests that became WebSockets")                                        \
     X(http_errors, "requests answered by the engine with 4xx or 5xx")                     \
