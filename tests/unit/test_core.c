@@ -3,6 +3,7 @@
 #include "engine/core.h"
 
 #include "tests/engine_kit.h"
+#include "tests/engine_kit_ring.h"
 #include "tests/parser_kit.h"
 
 #include <CUnit/CUnit.h>
@@ -207,6 +208,33 @@ void core_listens_without_taking_memory(void)
 }
 
 /* ---- the end ---- */
+
+/* One turn; did its wait sleep? */
+static bool turn_sleeps(struct kit *kit)
+{
+    kit->ring->idle = false;
+    EXPECT(core_turn(kit->core), "lives");
+    return kit->ring->idle;
+}
+
+void core_spins_after_work_and_then_sleeps(void)
+{
+    struct kit kit;
+    kit_begin(&kit);
+    kit_open(&kit);
+    EXPECT(turn_sleeps(&kit), "nothing to do");
+    kit.config.spin_us = 1000;
+    uint8_t frame[32];
+    kit_deliver(&kit, frame, kit_frame(frame, 0x81, "x", 1));
+    (void)turn_sleeps(&kit); /* the wait that brings the message */
+    EXPECT(!turn_sleeps(&kit), "no sleep right after work");
+    kit.core->ring->now_ns += 999000;
+    EXPECT(!turn_sleeps(&kit), "nor within spin_us");
+    kit.core->ring->now_ns += 2000;
+    EXPECT(turn_sleeps(&kit), "but then");
+    kit.config.spin_us = 0;
+    kit_end(&kit);
+}
 
 void core_drain_spreads_1001_over_its_window(void)
 {
