@@ -75,12 +75,15 @@ struct gyr_conn *gyr_core_find(struct gyr_core *core_public, struct gyr_handle h
 
 int gyr_respond(struct gyr_conn *conn, const struct gyr_response *response)
 {
+    if (LIKELY(response->size >= sizeof(*response))) {
+        return session_http_respond(conn, response);
+    }
     /* A program compiled against an older header has a shorter structure. */
     struct gyr_response full = {0};
     if (response->size == 0) {
         return GYR_ERR_ARGUMENT;
     }
-    memcpy(&full, response, MIN(response->size, sizeof(full)));
+    memcpy(&full, response, response->size);
     return session_http_respond(conn, &full);
 }
 
