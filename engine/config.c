@@ -31,14 +31,56 @@
     FIELD(CONFIG_NUMBER, name, min, max, standard, unit, cost)
 #define POWER(name, min, max, standard, unit, cost) \
     FIELD(CONFIG_POWER, name, min, max, standard, unit, cost)
+#define SWITCH(name, standard, cost) NUMBER(name, 0, 1, standard, "switch", cost)
+#define TEXT(name, unit, cost)       FIELD(CONFIG_TEXT, name, 0, 0, 0, unit, cost)
+#define CHOICE(name_, standard_, names_, cost_)                                          \
+    {                                                                                    \
+        .name = #name_, .unit = "by name", .cost = (cost_), .names = (names_), .min = 0, \
+        .max = COUNT_OF(names_) - 1, .standard = (standard_),                            \
+        .offset = offsetof(struct gyr_config, name_),                                    \
+        .width = sizeof(((struct gyr_config *)NULL)->name_), .kind = CONFIG_CHOICE,      \
+    }
+
+static const char *const balance_names[] = {
+    [GYR_BALANCE_HASH] = "hash",
+    [GYR_BALANCE_LEAST] = "least",
+};
+static const char *const ring_names[] = {
+    [GYR_RING_AUTO] = "auto",
+    [GYR_RING_URING] = "uring",
+    [GYR_RING_EPOLL] = "epoll",
+};
+static const char *const rate_action_names[] = {
+    [GYR_RATE_CLOSE] = "close",
+    [GYR_RATE_PAUSE] = "pause",
+};
+static const char *const forwarded_names[] = {
+    [GYR_FORWARDED_NONE] = "none",
+    [GYR_FORWARDED_RFC_7239] = "forwarded",
+    [GYR_FORWARDED_X] = "x-forwarded-for",
+};
+static const char *const log_level_names[] = {
+    [GYR_LOG_OFF] = "off",   [GYR_LOG_ERROR] = "error", [GYR_LOG_WARNING] = "warning",
+    [GYR_LOG_INFO] = "info", [GYR_LOG_DEBUG] = "debug",
+};
+static const char *const log_format_names[] = {
+    [GYR_LOG_TEXT] = "text",
+    [GYR_LOG_JSON] = "json",
+};
 
 static const struct config_field fields[] = {
     FIELD(CONFIG_CORES, cores, 0, 0, 0, "CPUs, a thread each",
           "a ring and recv_buffer_count buffers each"),
     NUMBER(pin, 0, 1, 0, "switch", "no way round a busy neighbour on that CPU"),
-    FIELD(CONFIG_BALANCE, balance, GYR_BALANCE_HASH, GYR_BALANCE_LEAST, GYR_BALANCE_LEAST,
-          "by name", "least: a wake-up for each connection that is handed over"),
+    CHOICE(balance, GYR_BALANCE_LEAST, balance_names,
+           "least: a wake-up for each connection that is handed over"),
     NUMBER(spin_us, 0, 1000000, 0, "microseconds", "burns the CPU for so long before each sleep"),
+    CHOICE(ring, GYR_RING_AUTO, ring_names, "epoll: a system call for each read and write"),
+    NUMBER(cpu, 0, GYR_CPU_BY_CORES, GYR_CPU_BY_CORES, "CPU; 65535: as cores says", "nothing"),
+
+    NUMBER(turn_completions_max, 1, 256, 256, "completions", "a longer wait for the last of them"),
+    NUMBER(turn_sends_max, 1, 255, 255, "batches", "a longer wait for the first of them"),
+    NUMBER(read_rounds_max, 1, 64, 4, "reads", "a longer wait for other connections"),
 
     NUMBER(connections_max, 1, 4194304, 65536, "connections", "address space"),
     NUMBER(core_heap_size_max, 64 * KIB, 16384 * GIB, 1 * GIB, "bytes", "what peers can take"),
@@ -62,6 +104,30 @@ static const struct config_field fields[] = {
     NUMBER(send_queue_high, 1, 1 * GIB, 1 * MIB, "bytes", "a later on_drain"),
     NUMBER(send_queue_low, 0, 1 * GIB, 256 * KIB, "bytes", "an earlier on_drain, and more of them"),
     NUMBER(pause_size_max, 0, 1 * GIB, 256 * KIB, "bytes", "memory for each paused connection"),
+
+    NUMBER(server_connections_max, 0, INT32_MAX, 0, "connections; 0: unlimited", "memory"),
+    NUMBER(address_connections_max, 0, INT32_MAX, 0, "connections; 0: unlimited",
+           "a larger share for one address"),
+    NUMBER(upgrade_rate_max, 0, 1000000, 0, "WebSockets/s; 0: unlimited", "time for handshakes"),
+    NUMBER(message_rate_max, 0, 1000000, 0, "messages/s; 0: unlimited",
+           "a larger share for one WebSocket"),
+    NUMBER(message_burst_max, 1, 1000000, 100, "messages", "a longer stretch at full speed"),
+    NUMBER(byte_rate_max, 0, 64 * GIB, 0, "bytes/s; 0: unlimited",
+           "a larger share for one connection"),
+    NUMBER(byte_burst_max, 1 * KIB, 64 * GIB, 1 * MIB, "bytes", "a longer stretch at full speed"),
+    CHOICE(rate_action, GYR_RATE_CLOSE, rate_action_names, "pause: memory for what is read ahead"),
+    NUMBER(body_rate_min, 0, 1 * GIB, 64, "bytes/s; 0: none", "slow clients are cut off"),
+
+    TEXT(origins, "origins; *: any", "pages of these origins act for their visitors"),
+    TEXT(hosts, "hosts; empty: any", "requests to these names are answered"),
+    TEXT(trusted_proxies, "addresses and ranges", "these are believed who their clients are"),
+    SWITCH(proxy_protocol, 0, "nothing else is understood from trusted proxies"),
+    CHOICE(forwarded, GYR_FORWARDED_NONE, forwarded_names, "time for each request"),
+
+    CHOICE(log_level, GYR_LOG_INFO, log_level_names, "time for each line"),
+    CHOICE(log_format, GYR_LOG_TEXT, log_format_names, "nothing"),
+    NUMBER(log_rate_max, 1, 10000000, 100000, "lines/s and core", "time for each line"),
+    SWITCH(access_log, 0, "time for each request"),
 
     NUMBER(header_timeout_ms, 1, DAYS_24, 10000, "ms", "slow clients hold a connection longer"),
     NUMBER(body_timeout_ms, 1, DAYS_24, 30000, "ms", "slow clients hold a connection longer"),
@@ -99,21 +165,20 @@ static const struct relation relations[] = {
     {"send_queue_high", "send_queue_size_max", 1, 0, "is more than"},
 };
 
-static const char *const balance_names[] = {
-    [GYR_BALANCE_HASH] = "hash",
-    [GYR_BALANCE_LEAST] = "least",
-};
-
 static bool field_is_within(const struct config_field *field, size_t size);
+static bool field_is_text(const struct config_field *field);
 static const struct config_field *field_find(const char *name, size_t size);
 static uint64_t field_load(const struct config_field *field, const struct gyr_config *config);
 static void field_store(const struct config_field *field, struct gyr_config *config,
                         uint64_t value);
 static int field_check(const struct config_field *field, uint64_t value, struct gyr_error *error);
+static int text_check(const struct config_field *field, const char *text, struct gyr_error *error);
 static int relation_check(const struct relation *relation, const struct gyr_config *config,
                           struct gyr_error *error);
 static int value_parse(const struct config_field *field, const char *text, uint64_t *value,
                        struct gyr_error *error);
+static int choice_parse(const struct config_field *field, const char *text, uint64_t *value,
+                        struct gyr_error *error);
 static void value_format(const struct config_field *field, uint64_t value,
                          char text[NUMBER_TEXT_SIZE]);
 static int field_format(const struct config_field *field, const struct gyr_config *config,
@@ -133,7 +198,7 @@ void gyr_config_init(struct gyr_config *config, size_t size)
     memset(config, 0, size);
     config->size = size;
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
-        if (field_is_within(&fields[i], size) && fields[i].kind != CONFIG_CORES) {
+        if (field_is_within(&fields[i], size) && !field_is_text(&fields[i])) {
             field_store(&fields[i], config, fields[i].standard);
         }
     }
@@ -147,10 +212,10 @@ int gyr_config_set(struct gyr_config *config, const char *name, const char *valu
         return ERROR_SET(error, GYR_ERR_CONFIG, "%.64s = %.64s: there is no setting of this name",
                          name, value);
     }
-    if (field->kind == CONFIG_CORES) {
-        int err = cores_check(value, sizeof(config->cores), error);
+    if (field_is_text(field)) {
+        int err = text_check(field, value, error);
         if (err == 0) {
-            memcpy(config->cores, value, strlen(value) + 1);
+            memcpy((char *)config + field->offset, value, strlen(value) + 1);
         }
         return err;
     }
@@ -208,11 +273,11 @@ int config_check(const struct gyr_config *config, struct gyr_error *error)
     }
     struct gyr_config full;
     config_complete(&full, config);
-    int err = cores_check(full.cores, sizeof(full.cores), error);
+    int err = 0;
     for (size_t i = 0; i < COUNT_OF(fields) && err == 0; i++) {
-        if (fields[i].kind != CONFIG_CORES) {
-            err = field_check(&fields[i], field_load(&fields[i], &full), error);
-        }
+        err = field_is_text(&fields[i])
+                  ? text_check(&fields[i], (const char *)&full + fields[i].offset, error)
+                  : field_check(&fields[i], field_load(&fields[i], &full), error);
     }
     for (size_t i = 0; i < COUNT_OF(relations) && err == 0; i++) {
         err = relation_check(&relations[i], &full, error);
@@ -225,6 +290,11 @@ int config_check(const struct gyr_config *config, struct gyr_error *error)
 static bool field_is_within(const struct config_field *field, size_t size)
 {
     return (size_t)field->offset + field->width <= size;
+}
+
+static bool field_is_text(const struct config_field *field)
+{
+    return field->kind == CONFIG_CORES || field->kind == CONFIG_TEXT;
 }
 
 static const struct config_field *field_find(const char *name, size_t size)
@@ -272,6 +342,18 @@ static int field_check(const struct config_field *field, uint64_t value, struct 
     return 0;
 }
 
+static int text_check(const struct config_field *field, const char *text, struct gyr_error *error)
+{
+    if (field->kind == CONFIG_CORES) {
+        return cores_check(text, field->width, error);
+    }
+    if (strnlen(text, field->width) == field->width) {
+        return ERROR_SET(error, GYR_ERR_CONFIG, "%s is longer than %u characters; shorten it",
+                         field->name, field->width - 1U);
+    }
+    return 0;
+}
+
 static int relation_check(const struct relation *relation, const struct gyr_config *config,
                           struct gyr_error *error)
 {
@@ -298,15 +380,8 @@ static int relation_check(const struct relation *relation, const struct gyr_conf
 static int value_parse(const struct config_field *field, const char *text, uint64_t *value,
                        struct gyr_error *error)
 {
-    if (field->kind == CONFIG_BALANCE) {
-        for (size_t i = 0; i < COUNT_OF(balance_names); i++) {
-            if (strcmp(text, balance_names[i]) == 0) {
-                *value = i;
-                return 0;
-            }
-        }
-        return ERROR_SET(error, GYR_ERR_CONFIG, "%s = %.64s is not known; use hash or least",
-                         field->name, text);
+    if (field->kind == CONFIG_CHOICE) {
+        return choice_parse(field, text, value, error);
     }
     static const char suffixes[] = "kmg";
     const char *at = text;
@@ -335,17 +410,36 @@ static int value_parse(const struct config_field *field, const char *text, uint6
     return 0;
 }
 
-/* The name of a balance; bytes with a suffix where that is exact; otherwise digits. */
+static int choice_parse(const struct config_field *field, const char *text, uint64_t *value,
+                        struct gyr_error *error)
+{
+    char known[96] = "";
+    size_t used = 0;
+    for (uint64_t i = 0; i <= field->max; i++) {
+        if (strcmp(text, field->names[i]) == 0) {
+            *value = i;
+            return 0;
+        }
+        const char *separator = i == 0 ? "" : i == field->max ? " or " : ", ";
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", separator,
+                                 field->names[i]);
+        ASSERT(used < sizeof(known));
+    }
+    return ERROR_SET(error, GYR_ERR_CONFIG, "%s = %.64s is not known; use %s", field->name, text,
+                     known);
+}
+
+/* The name of a choice; bytes with a suffix where that is exact; otherwise digits. */
 static void value_format(const struct config_field *field, uint64_t value,
                          char text[NUMBER_TEXT_SIZE])
 {
     static const char *const suffixes[] = {"", "k", "m", "g"};
-    if (field->kind == CONFIG_BALANCE && value < COUNT_OF(balance_names)) {
-        (void)snprintf(text, NUMBER_TEXT_SIZE, "%s", balance_names[value]);
+    if (field->kind == CONFIG_CHOICE && value <= field->max) {
+        (void)snprintf(text, NUMBER_TEXT_SIZE, "%s", field->names[value]);
         return;
     }
     unsigned power = 0;
-    if (strcmp(field->unit, "bytes") == 0 && value != 0) {
+    if (strncmp(field->unit, "bytes", 5) == 0 && value != 0) {
         while (power + 1 < COUNT_OF(suffixes) && value % 1024 == 0) {
             value /= 1024;
             power++;
@@ -357,6 +451,11 @@ static void value_format(const struct config_field *field, uint64_t value,
 static int field_format(const struct config_field *field, const struct gyr_config *config,
                         char *text, size_t size)
 {
+    if (field->kind == CONFIG_TEXT) {
+        return snprintf(text, size, "%s = %.*s  # %s; raising it: %s\n", field->name,
+                        (int)field->width, (const char *)config + field->offset, field->unit,
+                        field->cost);
+    }
     if (field->kind == CONFIG_CORES) {
         return snprintf(text, size, "%s = %.*s  # %s, 0-3,6; empty: all allowed; raising it: %s\n",
                         field->name, (int)sizeof(config->cores), config->cores, field->unit,

@@ -9,16 +9,18 @@
 
 enum config_kind {
     CONFIG_NUMBER,
-    CONFIG_POWER,   /* a number that is a power of two */
-    CONFIG_BALANCE, /* enum gyr_balance, by name */
-    CONFIG_CORES,   /* the only text: a list of CPUs */
+    CONFIG_POWER,  /* a number that is a power of two */
+    CONFIG_CHOICE, /* a number that has a name: names[value - min] */
+    CONFIG_CORES,  /* text: a list of CPUs */
+    CONFIG_TEXT,   /* text */
 };
 
 struct config_field {
     const char *name;
     const char *unit;
-    const char *cost; /* of raising it */
-    uint64_t min;     /* min, max and standard are of numbers; the standard text is "" */
+    const char *cost;         /* of raising it */
+    const char *const *names; /* CONFIG_CHOICE */
+    uint64_t min;             /* min, max and standard are of numbers; the standard text is "" */
     uint64_t max;
     uint64_t standard; /* the value unless it is set */
     uint16_t offset;

@@ -286,7 +286,9 @@ size_t gyr_queued_size(const struct gyr_conn *conn)
 void gyr_peer_address(const struct gyr_conn *conn, char text[64])
 {
     struct ring *ring = exchange_core(conn)->ring;
-    ring->ops->peer_address(ring, conn->transport->fd, text);
+    struct address address;
+    ring->ops->peer_address(ring, conn->transport->fd, &address);
+    address_format(&address, text);
 }
 
 void *gyr_conn_data(struct gyr_conn *conn)

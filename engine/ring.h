@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel seam. Its operations and one 16-byte completion, behind one const struct ring_ops
- * chosen when a core is created: ring_uring.c (io_uring, Linux 6.1 and later), ring_sim.c (a seeded
- * simulator that owns time, the network and every fault). tests/ring_contract runs the same scripts
+ * chosen when a core is created: ring_uring.c (io_uring, Linux 6.1 and later), ring_epoll.c (where
+ * io_uring is forbidden or missing), ring_sim.c (a seeded simulator that owns time, the network and
+ * every fault). tests/ring_contract runs the same scripts
  * on all implementations.
  *
  * Promises that the engine leans on:
@@ -27,6 +28,7 @@
 #define ENGINE_RING_H
 
 #include "base/base.h"
+#include "proto/address.h"
 
 #define COMPLETION_F_MORE     0x1 /* more completions of this operation will come */
 #define COMPLETION_F_BUFFER   0x2 /* buffer_id names a provided buffer that now is ours to return */
@@ -51,7 +53,14 @@ static_assert(sizeof(struct completion) == 16, "four completions fill a cache li
 
 #define RING_USER_DATA_MAX (UINT64_MAX - 16) /* greater values are the ring's own */
 
-#define RING_ADDRESS_SIZE 64 /* longest text of a peer address, with port and final NUL */
+/* What an opened file is. */
+struct ring_file_status {
+    uint64_t size;
+    int64_t modified_seconds; /* since 1970 */
+    uint32_t modified_ns;
+    bool is_regular;
+    bool is_folder;
+};
 
 struct ring_config {
     uint32_t submission_entries; /* power of two, 16 to 32768 */
@@ -65,7 +74,7 @@ struct ring_config {
 struct ring;
 
 struct ring_ops {
-    const char *name; /* "uring", "sim" */
+    const char *name; /* "uring", "epoll", "sim" */
 
     /* Make a ring for the calling thread. Returns 0, -errno, or GYR_ERR_UNSUPPORTED with a line
      * in `why` (size 256) that names what is missing and how to allow it. */
@@ -91,6 +100,14 @@ struct ring_ops {
     /* Send; may complete short. One per descriptor at a time: two would interleave. `quiet`: see
      * above; it never waits for room, so a full socket is a short send or -EAGAIN. */
     void (*send_start)(struct ring *ring, int fd, const void *bytes, size_t size, bool quiet,
+                       uint64_t user_data);
+    /* Open a file for reading below a folder: never outside of it, not by "..", an absolute path or
+     * a symbolic link (openat2, RESOLVE_BENEATH: then -EXDEV), and without waiting for the other
+     * end of a pipe. `path` ends with NUL and stays until the completion. The result is a
+     * descriptor, also after a cancel that came too late. */
+    void (*open_start)(struct ring *ring, int folder_fd, const char *path, uint64_t user_data);
+    /* Read a file from `offset` on; may complete short; 0 at its end. */
+    void (*read_start)(struct ring *ring, int fd, void *bytes, size_t size, uint64_t offset,
                        uint64_t user_data);
     /* Ask for the end of the operation with this user_data. Yields no completion of its own. */
     void (*cancel)(struct ring *ring, uint64_t user_data);
@@ -118,8 +135,12 @@ struct ring_ops {
     void (*close)(struct ring *ring, int fd);
     void (*close_reset)(struct ring *ring, int fd);
 
-    /* Text of the peer's address, "192.0.2.1:4711", "[2001:db8::1]:4711", "unix:". */
-    void (*peer_address)(struct ring *ring, int fd, char text[RING_ADDRESS_SIZE]);
+    /* The peer's address; ADDRESS_NONE once it has gone. */
+    void (*peer_address)(struct ring *ring, int fd, struct address *address);
+
+    /* What is behind the descriptor of open_start? 0 or -errno; does not wait, since opening has
+     * brought the inode into memory. */
+    int (*file_status)(struct ring *ring, int fd, struct ring_file_status *status);
 
     /* Seconds since 1970, for Date. */
     uint64_t (*wall_seconds)(struct ring *ring);
@@ -145,5 +166,6 @@ static inline uint8_t *ring_buffer(const struct ring *ring, uint16_t buffer_id)
 }
 
 extern const struct ring_ops ring_uring_ops;
+extern const struct ring_ops ring_epoll_ops;
 
 #endif

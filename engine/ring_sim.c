@@ -350,10 +350,11 @@ static void sim_close_reset(struct ring *public_ring, int fd)
     sim_socket_close(ring->sim, socket);
 }
 
-static void sim_peer_address(struct ring *public_ring, int fd, char text[RING_ADDRESS_SIZE])
+static void sim_peer_address(struct ring *public_ring, int fd, struct address *address)
 {
     uint32_t id = sim_socket_get(sim_ring_of(public_ring)->sim, fd)->id;
-    (void)snprintf(text, RING_ADDRESS_SIZE, "192.0.2.%u:%u", 1 + id % 254, 1024 + id / 254 % 60000);
+    const uint8_t ip[4] = {192, 0, 2, (uint8_t)(1 + id % 254)};
+    *address = address_ipv4(ip, (uint16_t)(1024 + id / 254 % 60000));
 }
 
 static uint64_t sim_wall_seconds(struct ring *public_ring)

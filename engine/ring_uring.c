@@ -19,13 +19,13 @@
  * Some completions are the ring's own; they have user_data from USER_DATA_INTERNAL_MIN on, and
  * `wait` swallows them. */
 #include "engine/ring.h"
+#include "engine/ring_socket.h"
 #include "engine/ring_uapi.h"
 
 #include <liburing.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -34,7 +34,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #define WHY_SIZE     256
@@ -63,6 +62,7 @@ struct ring_uring {
     unsigned wait_flags;                /* also for those that may sleep */
     struct io_uring_buf_ring *buf_ring; /* owned; buffer_count entries that the kernel takes from */
     uint8_t *buffer_out;                /* owned; per buffer: 1 while the engine has it (B1) */
+    struct open_how open_how;           /* for every open_start */
     int event_fd;                       /* written by any thread, otherwise constant */
 };
 static_assert(offsetof(struct ring_uring, ring) == 0, "a ring is cast to its implementation");
@@ -71,14 +71,6 @@ static inline struct ring_uring *uring_of(struct ring *ring)
 {
     ASSERT(ring->ops == &ring_uring_ops);
     return (struct ring_uring *)ring;
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec time;
-    const int err = clock_gettime(clock, &time);
-    ASSERT(err == 0);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
 /* ---- Entering the kernel ---- */
@@ -221,6 +213,24 @@ static void uring_cancel(struct ring *ring, uint64_t user_data)
     sqe->user_data = USER_DATA_IGNORED;
 }
 
+static void uring_open_start(struct ring *ring, int folder_fd, const char *path, uint64_t user_data)
+{
+    ASSERT(user_data <= RING_USER_DATA_MAX);
+    struct io_uring_sqe *sqe = sqe_get(uring_of(ring));
+    io_uring_prep_openat2(sqe, folder_fd, path, &uring_of(ring)->open_how);
+    sqe->user_data = user_data;
+}
+
+static void uring_read_start(struct ring *ring, int fd, void *bytes, size_t size, uint64_t offset,
+                             uint64_t user_data)
+{
+    ASSERT(user_data <= RING_USER_DATA_MAX);
+    ASSERT(size > 0 && size <= INT32_MAX);
+    struct io_uring_sqe *sqe = sqe_get(uring_of(ring));
+    io_uring_prep_read(sqe, fd, bytes, (unsigned)size, offset);
+    sqe->user_data = user_data;
+}
+
 static void event_fd_arm(struct ring_uring *self)
 {
     struct io_uring_sqe *sqe = sqe_get(self);
@@ -295,25 +305,11 @@ static unsigned uring_wait(struct ring *ring, uint64_t timeout_ns, struct comple
     if (UNLIKELY(io_uring_sq_ready(&self->uring) != 0)) {
         submit_all(self);
     }
-    ring->now_ns = clock_ns(CLOCK_MONOTONIC);
+    ring->now_ns = ring_socket_now_ns();
     return completions_reap(self, completions, max);
 }
 
 /* ---- Direct calls ---- */
-
-static int64_t uring_send_now(struct ring *ring, int fd, const void *bytes, size_t size)
-{
-    (void)ring;
-    const ssize_t sent = send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    return sent >= 0 ? sent : -errno;
-}
-
-static int64_t uring_recv_now(struct ring *ring, int fd, void *bytes, size_t size)
-{
-    (void)ring;
-    const ssize_t received = recv(fd, bytes, size, MSG_DONTWAIT);
-    return received >= 0 ? received : -errno;
-}
 
 static inline void buffer_provide(struct ring_uring *self, uint16_t buffer_id)
 {
@@ -330,57 +326,6 @@ static void uring_buffer_return(struct ring *ring, uint16_t buffer_id)
     ASSERT(self->buffer_out[buffer_id] == 1);
     self->buffer_out[buffer_id] = 0;
     buffer_provide(self, buffer_id);
-}
-
-static void uring_shutdown(struct ring *ring, int fd, int how)
-{
-    (void)ring;
-    static_assert(SHUT_WR == 1 && SHUT_RDWR == 2, "`how` passes through");
-    ASSERT(how == SHUT_WR || how == SHUT_RDWR);
-    (void)shutdown(fd, how);
-}
-
-static void uring_close(struct ring *ring, int fd)
-{
-    (void)ring;
-    /* Linux frees the descriptor whatever close answers; trying again would hit somebody else's. */
-    (void)close(fd);
-}
-
-static void uring_close_reset(struct ring *ring, int fd)
-{
-    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-    uring_close(ring, fd);
-}
-
-static void uring_peer_address(struct ring *ring, int fd, char text[RING_ADDRESS_SIZE])
-{
-    (void)ring;
-    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
-    socklen_t size = sizeof(storage);
-    char host[INET6_ADDRSTRLEN] = "";
-    (void)getpeername(fd, (struct sockaddr *)&storage, &size);
-    if (storage.ss_family == AF_INET) {
-        struct sockaddr_in in4;
-        memcpy(&in4, &storage, sizeof(in4));
-        (void)inet_ntop(AF_INET, &in4.sin_addr, host, sizeof(host));
-        (void)snprintf(text, RING_ADDRESS_SIZE, "%s:%u", host, ntohs(in4.sin_port));
-    } else if (storage.ss_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, &storage, sizeof(in6));
-        (void)inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof(host));
-        (void)snprintf(text, RING_ADDRESS_SIZE, "[%s]:%u", host, ntohs(in6.sin6_port));
-    } else {
-        /* Also when the peer has gone already. */
-        (void)snprintf(text, RING_ADDRESS_SIZE, "%s", storage.ss_family == AF_UNIX ? "unix:" : "?");
-    }
-}
-
-static uint64_t uring_wall_seconds(struct ring *ring)
-{
-    (void)ring;
-    return clock_ns(CLOCK_REALTIME) / 1000000000u;
 }
 
 /* ---- Waking ---- */
@@ -617,8 +562,9 @@ static int uring_create(const struct ring_config *config, struct ring **ring, ch
     self->ring.ops = &ring_uring_ops;
     self->ring.buffer_size = config->buffer_size;
     self->ring.buffer_count = config->buffer_count;
-    self->ring.now_ns = clock_ns(CLOCK_MONOTONIC);
+    self->ring.now_ns = ring_socket_now_ns();
     self->uring.ring_fd = -1;
+    self->open_how = ring_socket_open_how;
     self->event_fd = -1;
     int err = uring_setup(self, config, why);
     if (err == 0) {
@@ -686,13 +632,16 @@ const struct ring_ops ring_uring_ops = {
     .cancel = uring_cancel,
     .submit = uring_submit,
     .wait = uring_wait,
-    .send_now = uring_send_now,
-    .recv_now = uring_recv_now,
+    .open_start = uring_open_start,
+    .read_start = uring_read_start,
+    .send_now = ring_socket_send_now,
+    .recv_now = ring_socket_recv_now,
     .buffer_return = uring_buffer_return,
-    .shutdown = uring_shutdown,
-    .close = uring_close,
-    .close_reset = uring_close_reset,
-    .peer_address = uring_peer_address,
-    .wall_seconds = uring_wall_seconds,
+    .shutdown = ring_socket_shutdown,
+    .close = ring_socket_close,
+    .close_reset = ring_socket_close_reset,
+    .peer_address = ring_socket_peer_address,
+    .file_status = ring_socket_file_status,
+    .wall_seconds = ring_socket_wall_seconds,
     .wake = uring_wake,
 };

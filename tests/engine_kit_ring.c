@@ -403,10 +403,10 @@ static void ring_close_reset(struct ring *ring, int fd)
     socket->reset = true;
 }
 
-static void ring_peer_address(struct ring *ring, int fd, char text[RING_ADDRESS_SIZE])
+static void ring_peer_address(struct ring *ring, int fd, struct address *address)
 {
     (void)socket_at(ring, fd);
-    (void)snprintf(text, RING_ADDRESS_SIZE, "192.0.2.1:%d", fd);
+    *address = address_ipv4((const uint8_t[]){192, 0, 2, 1}, (uint16_t)fd);
 }
 
 static uint64_t ring_wall_seconds(struct ring *ring)

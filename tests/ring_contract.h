@@ -87,7 +87,7 @@ struct ring_contract_world {
     X(implementation, wake_from_other_ring_ends_wait)               \
     X(implementation, wake_before_wait_is_not_lost)                 \
     X(implementation, timeout_advances_now)                         \
-    X(implementation, peer_address_is_text)                         \
+    X(implementation, peer_address_is_known)                        \
     X(implementation, destroy_cancels_what_is_in_flight)
 
 /* The script itself: void ring_contract_<script>(const struct ring_contract_world *world). */

@@ -428,7 +428,7 @@ TEST(ring_contract_sim, ring_contract_sim_wake_from_foreign_thread_ends_wait)
 TEST(ring_contract_sim, ring_contract_sim_wake_from_other_ring_ends_wait)
 TEST(ring_contract_sim, ring_contract_sim_wake_before_wait_is_not_lost)
 TEST(ring_contract_sim, ring_contract_sim_timeout_advances_now)
-TEST(ring_contract_sim, ring_contract_sim_peer_address_is_text)
+TEST(ring_contract_sim, ring_contract_sim_peer_address_is_known)
 TEST(ring_contract_sim, ring_contract_sim_destroy_cancels_what_is_in_flight)
 
 SUITE(ring_contract_uring)
@@ -460,7 +460,7 @@ TEST(ring_contract_uring, ring_contract_uring_wake_from_foreign_thread_ends_wait
 TEST(ring_contract_uring, ring_contract_uring_wake_from_other_ring_ends_wait)
 TEST(ring_contract_uring, ring_contract_uring_wake_before_wait_is_not_lost)
 TEST(ring_contract_uring, ring_contract_uring_timeout_advances_now)
-TEST(ring_contract_uring, ring_contract_uring_peer_address_is_text)
+TEST(ring_contract_uring, ring_contract_uring_peer_address_is_known)
 TEST(ring_contract_uring, ring_contract_uring_destroy_cancels_what_is_in_flight)
 
 SUITE(sim)

@@ -59,6 +59,40 @@ enum gyr_balance {
     GYR_BALANCE_LEAST, /* a core hands new connections to the core with the fewest */
 };
 
+enum gyr_ring {
+    GYR_RING_AUTO,  /* io_uring, or epoll where that cannot be had */
+    GYR_RING_URING, /* io_uring, or an error */
+    GYR_RING_EPOLL,
+};
+
+/* What happens to a WebSocket that passes message_rate_max or byte_rate_max. */
+enum gyr_rate_action {
+    GYR_RATE_CLOSE, /* it is closed with 1008 */
+    GYR_RATE_PAUSE, /* nothing more is read before the rate allows it */
+};
+
+/* From which field a trusted proxy's word about its client is taken. */
+enum gyr_forwarded {
+    GYR_FORWARDED_NONE,
+    GYR_FORWARDED_RFC_7239, /* Forwarded: for= */
+    GYR_FORWARDED_X,        /* X-Forwarded-For */
+};
+
+enum gyr_log_level {
+    GYR_LOG_OFF,
+    GYR_LOG_ERROR,
+    GYR_LOG_WARNING,
+    GYR_LOG_INFO, /* the access log too */
+    GYR_LOG_DEBUG,
+};
+
+enum gyr_log_format {
+    GYR_LOG_TEXT, /* time level event name=value name="quoted value" */
+    GYR_LOG_JSON, /* one object a line */
+};
+
+#define GYR_CPU_BY_CORES 65535
+
 /* All fields have a default (gyr_config_default) and a range (gyr_config_print); zero means zero.
  * Times of 0 switch a limit off where the range allows it. */
 struct gyr_config {
@@ -69,6 +103,14 @@ struct gyr_config {
     uint32_t pin;     /* 1: bind each thread to its CPU; 0: leave it to the scheduler */
     uint32_t balance; /* enum gyr_balance */
     uint32_t spin_us; /* poll this long before sleeping; lowers latency, burns the core */
+
+    uint32_t ring; /* enum gyr_ring */
+    uint32_t cpu;  /* of one core (gyr_settings, section [core N]); GYR_CPU_BY_CORES otherwise */
+
+    /* One turn of a core. */
+    uint32_t turn_completions_max; /* completions taken by one wait */
+    uint32_t turn_sends_max;       /* batches of output sent together at its end */
+    uint32_t read_rounds_max;      /* large reads of one connection before others get their turn */
 
     /* Memory, per core. */
     uint32_t connections_max;    /* slots; a slot that was never used costs address space only */
@@ -90,6 +132,31 @@ struct gyr_config {
     uint32_t send_queue_high;     /* on_drain is owed once the queue has reached this ... */
     uint32_t send_queue_low;      /* ... and comes when it has fallen to this */
     uint32_t pause_size_max;      /* bytes read ahead for a paused or waiting connection */
+
+    /* Limits of a public server; 0: none. */
+    uint32_t server_connections_max;  /* of all cores together; 503 beyond */
+    uint32_t address_connections_max; /* from one address; 503 beyond */
+    uint32_t upgrade_rate_max;        /* WebSockets accepted per second and core; 503 beyond */
+    uint32_t message_rate_max;        /* messages, Pings and Pongs per second from one WebSocket */
+    uint32_t message_burst_max;       /* of which so many may come at once */
+    uint64_t byte_rate_max;           /* bytes per second from one connection */
+    uint64_t byte_burst_max;          /* of which so many may come at once */
+    uint32_t rate_action;             /* enum gyr_rate_action */
+    uint32_t body_rate_min; /* bytes per second of a request's content, on the whole; 408 */
+
+    /* Who may come. Lists are separated by blanks. */
+    char origins[1024]; /* of browsers, beside the request's own host, as "https://a.example null";
+                           a host may begin with "*."; "*" alone: any */
+    char hosts[1024];   /* that are served: "a.example *.b.example:8443 192.0.2.1"; "": any */
+    char trusted_proxies[1024]; /* "192.0.2.1 2001:db8::/32 unix:": whose word is taken */
+    uint32_t proxy_protocol;    /* 1: connections of trusted proxies begin with a PROXY v2 header */
+    uint32_t forwarded;         /* enum gyr_forwarded */
+
+    /* What on_log gets. */
+    uint32_t log_level;    /* enum gyr_log_level */
+    uint32_t log_format;   /* enum gyr_log_format */
+    uint32_t log_rate_max; /* lines per second and core; what is dropped is counted in a line */
+    uint32_t access_log;   /* 1: a line for each request and each WebSocket that has ended */
 
     /* Time limits, milliseconds. */
     uint32_t header_timeout_ms; /* from the first byte of a request, or the accept, to its head */
@@ -133,6 +200,46 @@ GYR_API GYR_MUST_CHECK int gyr_config_set(struct gyr_config *config, const char 
  * it needs, like snprintf. */
 GYR_API size_t gyr_config_print(const struct gyr_config *config, char *text, size_t size);
 
+/* Configuration in layers: what comes later wins. A program's own structure, then a file, the
+ * environment and the command line, each only if it is asked for. Every value keeps the name of
+ * where it came from, and every core may have its own. One thread at a time. */
+struct gyr_settings;
+
+/* Begin with a structure; NULL: the defaults. GYR_ERR_CONFIG, GYR_ERR_MEMORY. */
+GYR_API GYR_MUST_CHECK int gyr_settings_create(const struct gyr_config *config,
+                                               struct gyr_settings **settings,
+                                               struct gyr_error *error);
+GYR_API void gyr_settings_destroy(struct gyr_settings *settings);
+
+/* Read an INI file: "name = value" lines, before any section for all cores, after "[core 1]" for
+ * that core. Comments begin with ; or #. Every mistake is "path:line: what is wrong". -errno,
+ * GYR_ERR_CONFIG; what the file says has then not been taken. */
+GYR_API GYR_MUST_CHECK int gyr_settings_read(struct gyr_settings *settings, const char *path,
+                                             struct gyr_error *error);
+
+/* Read GYR_<NAME>, in capitals: GYR_MESSAGE_SIZE_MAX=64k; of one core: GYR_CORE_1_SPIN_US=50. A
+ * variable that begins like this and names no setting is an error. */
+GYR_API GYR_MUST_CHECK int gyr_settings_environment(struct gyr_settings *settings,
+                                                    struct gyr_error *error);
+
+/* Set one: "spin_us", "50"; of one core: "core 1.spin_us". `origin` is what gyr_settings_print
+ * shows, as "--set"; copied. */
+GYR_API GYR_MUST_CHECK int gyr_settings_set(struct gyr_settings *settings, const char *name,
+                                            const char *value, const char *origin,
+                                            struct gyr_error *error);
+
+/* Are all values of all cores usable together, as a start would ask? GYR_ERR_CONFIG with a line
+ * that names the value and where it came from. */
+GYR_API GYR_MUST_CHECK int gyr_settings_check(const struct gyr_settings *settings,
+                                              struct gyr_error *error);
+
+/* Write "name = value  # unit, range; origin" lines, with a section for each core that has its own;
+ * returns the size that all of it needs, like snprintf. gyr_settings_read can read it. */
+GYR_API size_t gyr_settings_print(const struct gyr_settings *settings, char *text, size_t size);
+
+/* What holds for all cores; lives as long as the settings stay as they are. */
+GYR_API const struct gyr_config *gyr_settings_config(const struct gyr_settings *settings);
+
 /* ---- 2. What the engine calls ---------------------------------------------------------------- */
 
 enum gyr_opcode {
@@ -155,7 +262,8 @@ enum gyr_opcode {
 enum gyr_outcome {
     GYR_DONE_ANSWERED, /* the response is on its way */
     GYR_DONE_UPGRADED, /* it became a WebSocket; on_open follows */
-    GYR_DONE_ABORTED,  /* the connection was lost, or the request's body was malformed */
+    GYR_DONE_ABORTED,  /* the connection was lost, or the request's content or the response broke
+                          off */
 };
 
 /* Flags of on_part and gyr_send_part. */
@@ -178,6 +286,10 @@ struct gyr_service {
      * second is called on each core where the first has succeeded, and nothing follows it there. */
     int (*on_core_start)(struct gyr_core *core);
     void (*on_core_stop)(struct gyr_core *core);
+    /* A line for the log, without its line feed: at most log_rate_max a second and core. On the
+     * thread of a core, or on the one that creates, starts or reloads the server; it must not wait.
+     * NULL: nothing is logged, and nothing else is ever written anywhere. */
+    void (*on_log)(void *user, enum gyr_log_level level, struct gyr_span line);
     /* Something is wrong that the server lives with: no descriptor left (-EMFILE), no slot
      * (GYR_ERR_LIMIT), no memory (GYR_ERR_MEMORY), no buffer (-ENOBUFS). At most once a second and
      * core; `count` is how often since the last call. */
@@ -224,6 +336,20 @@ GYR_API GYR_MUST_CHECK int gyr_server_create(const struct gyr_config *config,
                                              const struct gyr_service *service,
                                              struct gyr_server **server, struct gyr_error *error);
 
+/* The same with a configuration for each core. The settings are copied. */
+GYR_API GYR_MUST_CHECK int gyr_server_create_with(const struct gyr_settings *settings,
+                                                  const struct gyr_service *service,
+                                                  struct gyr_server **server,
+                                                  struct gyr_error *error);
+
+/* Any thread, while the server runs: take over what docs/configuration.md marks as reloadable; each
+ * core does so at its next turn, for new work. GYR_ERR_CONFIG with a line that names a setting that
+ * differs and cannot change while running, or is not usable: then nothing has changed.
+ * GYR_ERR_STATE before the start and after the end. */
+GYR_API GYR_MUST_CHECK int gyr_server_reload(struct gyr_server *server,
+                                             const struct gyr_settings *settings,
+                                             struct gyr_error *error);
+
 /* Listen on "127.0.0.1:8080", "[::1]:8080" or "unix:/path"; port 0 lets the kernel choose. Before
  * start. -EADDRINUSE, -EACCES, GYR_ERR_ARGUMENT, GYR_ERR_STATE after the start ..., with a line in
  * `error`. */
@@ -234,6 +360,12 @@ GYR_API GYR_MUST_CHECK int gyr_server_listen(struct gyr_server *server, const ch
  * Errors as gyr_server_listen, and then the descriptor was not taken. */
 GYR_API GYR_MUST_CHECK int gyr_server_adopt(struct gyr_server *server, int fd,
                                             struct gyr_error *error);
+
+/* Listen on every descriptor that a service manager has passed to this process (LISTEN_FDS,
+ * LISTEN_PID of sd_listen_fds(3)), and take the two variables out of the environment. Returns how
+ * many there were: 0 without a manager. Otherwise as gyr_server_adopt. Before other threads. */
+GYR_API GYR_MUST_CHECK int gyr_server_adopt_activated(struct gyr_server *server,
+                                                      struct gyr_error *error);
 
 /* "127.0.0.1:8080" of the listener with this index, in the order of listening; false behind the
  * last. */
@@ -250,6 +382,11 @@ GYR_API GYR_MUST_CHECK int gyr_server_start(struct gyr_server *server, struct gy
  * already or the server was started; otherwise errors as gyr_server_start. */
 GYR_API GYR_MUST_CHECK int gyr_server_run_core(struct gyr_server *server, unsigned core_index,
                                                struct gyr_error *error);
+
+/* "uring" or "epoll", after the start; and in one line why it is not io_uring, "" if it is or if
+ * epoll was asked for. Both live as long as the server. */
+GYR_API const char *gyr_server_ring(const struct gyr_server *server);
+GYR_API const char *gyr_server_ring_reason(const struct gyr_server *server);
 
 GYR_API unsigned gyr_server_core_count(const struct gyr_server *server);
 GYR_API void *gyr_server_user(const struct gyr_server *server);
@@ -274,6 +411,10 @@ GYR_API struct gyr_span gyr_request_field(const struct gyr_request *request, con
 /* The field with this index; false behind the last. */
 GYR_API bool gyr_request_field_at(const struct gyr_request *request, unsigned index,
                                   struct gyr_span *name, struct gyr_span *value);
+
+/* "192.0.2.1:4711", "[2001:db8::1]:4711" or "unix:" of the client: the peer, or whom a trusted
+ * proxy names (trusted_proxies, proxy_protocol, forwarded). Without port if that is not known. */
+GYR_API void gyr_request_client(const struct gyr_request *request, char text[64]);
 
 struct gyr_field {
     struct gyr_span name;
@@ -302,6 +443,69 @@ GYR_API GYR_MUST_CHECK int gyr_respond_text(struct gyr_conn *conn, unsigned stat
 
 /* Answer 405 with an Allow field: "GET, HEAD". */
 GYR_API GYR_MUST_CHECK int gyr_respond_not_allowed(struct gyr_conn *conn, const char *allow);
+
+/* Begin a response whose content comes in pieces (RFC 9112 section 7.1): from on_request or on_body
+ * on. `response->content` must be empty. The exchange then lives until gyr_respond_end, however its
+ * callbacks return; the client's next request waits. A HEAD request gets the head, and what is sent
+ * of the content is dropped. Errors as gyr_respond. */
+GYR_API GYR_MUST_CHECK int gyr_respond_begin(struct gyr_conn *conn,
+                                             const struct gyr_response *response);
+
+/* Queue a piece; copied. On the connection's thread: in any callback of this exchange, a timer or
+ * on_mail. Returns 0 or GYR_QUEUE_HIGH: wait for on_drain; GYR_ERR_BACKPRESSURE if the piece would
+ * take the queue past send_queue_size_max (nothing is queued; wait for on_drain); GYR_ERR_MEMORY;
+ * GYR_ERR_STATE outside of such a response; GYR_ERR_CLOSED when the connection is lost (on_done
+ * follows). */
+GYR_API GYR_MUST_CHECK int gyr_respond_part(struct gyr_conn *conn, struct gyr_span piece);
+
+/* End it. on_done follows. */
+GYR_API GYR_MUST_CHECK int gyr_respond_end(struct gyr_conn *conn);
+
+/* An event of a stream (HTML Living Standard, section 9.2). */
+struct gyr_event {
+    size_t size;           /* sizeof(struct gyr_event) */
+    struct gyr_span event; /* its type; size 0: "message" */
+    struct gyr_span data;  /* UTF-8; may have several lines */
+    struct gyr_span id;    /* ptr NULL: unchanged; size 0: forget the last one */
+    uint32_t retry_ms;     /* 0: unchanged */
+};
+
+/* Begin a stream of events: 200 with text/event-stream, Cache-Control: no-store. Ended by
+ * gyr_respond_end. Errors as gyr_respond_begin. */
+GYR_API GYR_MUST_CHECK int gyr_events_begin(struct gyr_conn *conn);
+/* Send one. Errors as gyr_respond_part, and GYR_ERR_ARGUMENT for CR, LF or NUL in `event` or `id`.
+ */
+GYR_API GYR_MUST_CHECK int gyr_events_send(struct gyr_conn *conn, const struct gyr_event *event);
+/* A comment, which clients ignore: keeps proxies from closing a silent stream. */
+GYR_API GYR_MUST_CHECK int gyr_events_comment(struct gyr_conn *conn, struct gyr_span text);
+
+/* The files of a folder. Nothing outside of it is ever opened, whatever links or dots a path has;
+ * names that begin with a dot are not served. Shared by all threads. */
+struct gyr_files;
+
+struct gyr_files_options {
+    size_t size;               /* sizeof(struct gyr_files_options) */
+    const char *index;         /* the file that stands for a folder; NULL: "index.html"; "": none */
+    const char *cache_control; /* of every answer; NULL: none */
+    bool precompressed;        /* look for `path.br` and `path.gz` beside a file */
+};
+
+/* Open a folder; `options` may be NULL. -ENOENT, -ENOTDIR, -EACCES ..., with a line in `error`. */
+GYR_API GYR_MUST_CHECK int gyr_files_open(const char *folder,
+                                          const struct gyr_files_options *options,
+                                          struct gyr_files **files, struct gyr_error *error);
+/* No exchange may still be served from it: after gyr_server_wait. */
+GYR_API void gyr_files_close(struct gyr_files *files);
+
+/* From on_request: answer with a file, read through the ring in pieces, so that its size takes no
+ * memory. `path` is below the folder, percent-encoded as in a request, "/" or "" being the folder
+ * itself. Takes GET and HEAD (405 otherwise), conditional and Range requests (RFC 9110 sections 13
+ * and 14); sets Content-Type by the name, ETag, Last-Modified, Accept-Ranges, Vary. Answers 404,
+ * 403, 301 for a folder without its slash, 304, 412, 416 by itself. The exchange is then as if
+ * gyr_respond_begin had been called: on_done follows. GYR_ERR_STATE, GYR_ERR_MEMORY. */
+GYR_API GYR_MUST_CHECK int gyr_respond_file(struct gyr_conn *conn,
+                                            const struct gyr_request *request,
+                                            const struct gyr_files *files, struct gyr_span path);
 
 /* From on_request: gather the content and hand it to on_body whole; 413 when it passes size_max. */
 GYR_API GYR_MUST_CHECK int gyr_collect(struct gyr_conn *conn, size_t size_max);
@@ -462,7 +666,12 @@ GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle
     X(copied_bytes, "kept on the heap because they could not be handled or sent at once") \
     X(scratch_switches, "connections that changed between provided buffers and scratch")  \
     X(buffers_empty, "receives ended because no buffer was left")                         \
-    X(turns, "of the loop")
+    X(turns, "of the loop")                                                               \
+    X(limited, "connections answered with 503 for a limit of connections or upgrades")    \
+    X(rate_limited, "WebSockets closed or paused for their rate")                         \
+    X(forbidden, "requests refused for their Origin, host or proxy header")               \
+    X(file_bytes, "read from files")                                                      \
+    X(log_dropped, "lines of the log dropped for log_rate_max")
 
 #define GYR_STATS_FIELD(name, text) uint64_t name;
 struct gyr_stats {

@@ -20,6 +20,7 @@
     X(LIMIT, -5007, 1013, 503, "a configured maximum is reached")                                 \
     X(UNSUPPORTED, -5008, 0, 0, "this kernel or library does not offer what is needed")           \
     X(TIMEOUT, -5009, 1001, 408, "a time limit has passed")                                       \
+    X(RATE, -5010, 1008, 429, "a rate limit is exceeded; slow down")                              \
     /* HTTP requests (RFC 9112). */                                                               \
     X(HTTP_REQUEST_LINE, -5101, 0, 400, "malformed request line (RFC 9112 section 3)")            \
     X(HTTP_METHOD, -5102, 0, 501, "method not implemented (RFC 9110 section 9.1)")                \
@@ -43,6 +44,10 @@
     X(HTTP_SERVICE_TIME, -5120, 0, 503, "the service did not answer in time")                     \
     X(HTTP_NOT_OFFERED, -5121, 0, 405, "method not offered (RFC 9110 section 15.5.6)")            \
     X(HTTP_NOT_FOUND, -5122, 0, 404, "there is nothing here (RFC 9110 section 15.5.5)")           \
+    X(HTTP_ORIGIN, -5123, 0, 403, "this Origin is not allowed (RFC 6455 section 10.2)")           \
+    X(HTTP_MISDIRECTED, -5124, 0, 421, "this host is not served (RFC 9110 section 15.5.20)")      \
+    X(HTTP_PROXY, -5125, 0, 400, "PROXY protocol header missing or malformed")                    \
+    X(HTTP_FORWARDED, -5126, 0, 400, "malformed Forwarded or X-Forwarded-For (RFC 7239)")         \
     /* WebSocket frames and messages (RFC 6455). */                                               \
     X(WS_RESERVED_BIT, -5201, 1002, 0, "reserved bit set (RFC 6455 section 5.2)")                 \
     X(WS_OPCODE, -5202, 1002, 0, "reserved opcode (RFC 6455 section 5.2)")                        \

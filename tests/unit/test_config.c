@@ -63,7 +63,8 @@ void config_table_covers_every_byte(void)
     size_t alignment = sizeof(uint64_t);
     for (unsigned i = 0; config_field_at(i) != NULL; i++) {
         const struct config_field *field = config_field_at(i);
-        size_t width = field->kind == CONFIG_CORES ? 1 : field->width;
+        bool text = field->kind == CONFIG_CORES || field->kind == CONFIG_TEXT;
+        size_t width = text ? 1 : field->width;
         EXPECT_INT(field->offset, (end + width - 1) / width * width, field->name);
         end = (size_t)field->offset + field->width;
     }
@@ -243,7 +244,7 @@ void config_ranges_hold_in_set_and_check(void)
 {
     for (unsigned i = 0; config_field_at(i) != NULL; i++) {
         const struct config_field *field = config_field_at(i);
-        if (field->kind == CONFIG_CORES || field->kind == CONFIG_BALANCE) {
+        if (field->kind != CONFIG_NUMBER && field->kind != CONFIG_POWER) {
             continue;
         }
         try_value(field, field->min);
