@@ -82,4 +82,23 @@ void session_ws_send_close(struct transport *transport, uint16_t close_code, str
 struct session_limit session_ws_limit(const struct transport *transport);
 void session_ws_on_limit(struct transport *transport);
 
+/* ---- session_stream.c: a response whose content comes in pieces ---- */
+
+#define STREAM_SIZE_UNKNOWN UINT64_MAX
+
+/* Write the head and begin; `content_size` is what all pieces will have together, or
+ * STREAM_SIZE_UNKNOWN: then chunked (RFC 9112 section 7.1), or up to the end of the connection for
+ * HTTP/1.0. Errors as gyr_respond. */
+MUST_CHECK int session_stream_begin(struct gyr_conn *exchange, const struct gyr_response *response,
+                                    uint64_t content_size);
+/* Queue a piece, which is copied. Returns as gyr_respond_part. */
+MUST_CHECK int session_stream_part(struct gyr_conn *exchange, struct span piece);
+/* The same for `entry->size` bytes that were read into the payload of an entry: takes it, whatever
+ * is returned, and does not copy. */
+MUST_CHECK int session_stream_entry(struct gyr_conn *exchange, struct entry *entry);
+/* All pieces have been queued; a response that has fewer than announced ends its connection. */
+MUST_CHECK int session_stream_end(struct gyr_conn *exchange);
+/* It cannot go on: cut the connection, so that the client sees that something is missing. */
+void session_stream_break(struct gyr_conn *exchange);
+
 #endif
