@@ -49,7 +49,9 @@ int core_create(const struct core_config *config, struct core **core_out, struct
     core->peers = config->peers;
     core->peer_count = config->peer_count;
     core->index = config->index;
-    core->transport_free = CORE_INDEX_NONE;
+    core->refusals = (struct core_slots){CORE_INDEX_NONE, 0, CORE_REFUSALS_MAX};
+    core->slots = (struct core_slots){CORE_INDEX_NONE, CORE_REFUSALS_MAX,
+                                      CORE_REFUSALS_MAX + limits->connections_max};
     core->exchange_free = CORE_INDEX_NONE;
     core->dirty_head = CORE_INDEX_NONE;
     core->dirty_tail = CORE_INDEX_NONE;
@@ -91,7 +93,7 @@ static int core_allocate(struct core *core, struct gyr_error *error)
     core->heap = heap_create(config->core_heap_size_max);
     core->staging = memory_map(CORE_STAGING_SIZE);
     core->scratch = memory_map(config->recv_buffer_size + MESSAGE_PADDING);
-    core->transports = memory_map(config->connections_max * sizeof(struct transport));
+    core->transports = memory_map(core->slots.end * sizeof(struct transport));
     core->exchanges = memory_map(config->connections_max * core->exchange_stride);
     core->data = memory_alloc(MAX(core->service->core_data_size, (size_t)1));
     if (core->heap == NULL || core->staging == NULL || core->scratch == NULL ||
@@ -122,7 +124,7 @@ void core_destroy(struct core *core)
     const struct gyr_config *config = core->config;
     memory_unmap(core->staging, CORE_STAGING_SIZE);
     memory_unmap(core->scratch, config->recv_buffer_size + MESSAGE_PADDING);
-    memory_unmap(core->transports, config->connections_max * sizeof(struct transport));
+    memory_unmap(core->transports, core->slots.end * sizeof(struct transport));
     memory_unmap(core->exchanges, config->connections_max * core->exchange_stride);
     memory_free(core->data);
 }
@@ -284,7 +286,7 @@ static void dispatch(struct core *core, const struct completion *completion)
         on_accept(core, index, completion);
         return;
     }
-    ASSERT(index < core->transport_used);
+    ASSERT(index < core->slots.used);
     struct transport *transport = &core->transports[index];
     if (UNLIKELY(transport->generation != generation || transport->state == TRANSPORT_FREE)) {
         /* C2: it belongs to an earlier life of the slot. */
@@ -450,8 +452,8 @@ static void drain_begin(struct core *core)
 {
     core->state = CORE_DRAINING;
     core->drain_start_ms = core->now_ms;
-    core->drain_next = 0;
-    core->drain_total = core->transport_used;
+    core->drain_next = CORE_REFUSALS_MAX;
+    core->drain_total = core->slots.used - CORE_REFUSALS_MAX;
     for (unsigned i = 0; i < core->listener_count; i++) {
         core->listeners[i].cancelled = true;
         if (!core->listeners[i].armed) {
@@ -461,10 +463,14 @@ static void drain_begin(struct core *core)
             core->ring->ops->cancel(core->ring, core_user_data(CORE_OP_ACCEPT, 0, i));
         }
     }
+    /* Those that are being refused have been told what there is to tell. */
+    for (uint32_t i = 0; i < core->refusals.used; i++) {
+        transport_cut(&core->transports[i], false);
+    }
     /* A connection without a request under way has nothing to wait for. */
-    for (uint32_t i = 0; i < core->transport_used; i++) {
+    for (uint32_t i = CORE_REFUSALS_MAX; i < core->slots.used; i++) {
         struct transport *transport = &core->transports[i];
-        if (transport->state == TRANSPORT_OPEN && transport->session == SESSION_HTTP) {
+        if (transport->state == TRANSPORT_OPEN && transport->session != SESSION_WS) {
             session_drain(transport);
         }
     }
@@ -480,11 +486,11 @@ static void drain_step(struct core *core)
     uint64_t share = elapsed_ms >= window_ms
                          ? core->drain_total
                          : (elapsed_ms * core->drain_total + window_ms - 1) / window_ms;
-    for (; core->drain_next < share; core->drain_next++) {
+    for (; core->drain_next < CORE_REFUSALS_MAX + share; core->drain_next++) {
         session_drain(&core->transports[core->drain_next]);
     }
     if (elapsed_ms >= config->shutdown_deadline_ms) {
-        for (uint32_t i = 0; i < core->transport_used; i++) {
+        for (uint32_t i = 0; i < core->slots.used; i++) {
             transport_cut(&core->transports[i], true);
         }
     }

@@ -21,6 +21,7 @@
 #define CORE_STAGING_SIZE     262144 /* output of a turn that is not framed in place */
 #define CORE_TURN_SENDS_MAX   255    /* batches sent together at the end of a turn */
 #define CORE_LISTENERS_MAX    64
+#define CORE_REFUSALS_MAX     64 /* connections that are being told 503, beside connections_max */
 #define CORE_NO_BUFFER        UINT32_MAX
 #define CORE_INDEX_NONE       UINT32_MAX
 
@@ -50,6 +51,13 @@ struct core_listener {
     int fd;
     bool armed;     /* an accept is in flight */
     bool cancelled; /* it was asked to end */
+};
+
+/* A range of slots. */
+struct core_slots {
+    uint32_t free; /* first free slot that was used before */
+    uint32_t used; /* end of the slots that were ever used */
+    uint32_t end;
 };
 
 /* Where the output of the batch being handled lies: framed in place in its input, or in staging. */
@@ -111,11 +119,11 @@ struct core {
     bool settle_soon; /* something waits for a turn send: do not sleep on it */
     struct core_turn_send turn_sends[CORE_TURN_SENDS_MAX];
     uint8_t *scratch;             /* owned; config->recv_buffer_size and MESSAGE_PADDING */
-    struct transport *transports; /* owned; config->connections_max slots */
+    struct transport *transports; /* owned; CORE_REFUSALS_MAX slots, then connections_max */
     uint8_t *exchanges;           /* owned; the same number, exchange_stride bytes each */
     size_t exchange_stride;
-    uint32_t transport_free; /* first free slot that was used before */
-    uint32_t transport_used; /* slots that were ever used */
+    struct core_slots refusals; /* the slots below CORE_REFUSALS_MAX */
+    struct core_slots slots;    /* those from there on */
     uint32_t exchange_free;
     uint32_t exchange_used;
     uint32_t dirty_head;
@@ -133,7 +141,7 @@ struct core {
     struct timer accept_timer; /* accepting failed: try again */
     struct timer drain_timer;
     uint64_t drain_start_ms;
-    uint32_t drain_next; /* slot that the spread of Close 1001 has reached */
+    uint32_t drain_next; /* slots that the spread of Close 1001 has reached */
     uint32_t drain_total;
     uint64_t trouble_ms;    /* when on_trouble was called last */
     uint64_t trouble_count; /* since then */

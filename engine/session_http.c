@@ -332,7 +332,9 @@ static void refuse(struct transport *transport, int err, unsigned flags)
         text = (struct gyr_span){message, strlen(message)};
     }
     struct gyr_field field = {0};
-    if (err == GYR_ERR_HTTP_NOT_OFFERED) {
+    if (status_code == 503) {
+        field = (struct gyr_field){GYR_LITERAL("Retry-After"), GYR_LITERAL("1")};
+    } else if (err == GYR_ERR_HTTP_NOT_OFFERED) {
         field = (struct gyr_field){GYR_LITERAL("Allow"), {ALLOW_ALL, sizeof(ALLOW_ALL) - 1}};
     } else if (err == GYR_ERR_HTTP_WS_VERSION) {
         field = (struct gyr_field){GYR_LITERAL("Sec-WebSocket-Version"), GYR_LITERAL("13")};

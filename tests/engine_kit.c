@@ -587,7 +587,7 @@ size_t kit_split(void (*prepare)(struct kit *kit), bool websocket, const void *b
 
 struct transport *kit_transport(struct kit *kit)
 {
-    for (uint32_t i = 0; i < kit->core->transport_used; i++) {
+    for (uint32_t i = 0; i < kit->core->slots.used; i++) {
         struct transport *transport = &kit->core->transports[i];
         if (transport->state != TRANSPORT_FREE && transport->fd == kit->fd) {
             return transport;

@@ -643,34 +643,34 @@ GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle
 /* ---- 8. Statistics --------------------------------------------------------------------------- */
 
 /* X(name, what it counts). Counters grow for ever; those marked now go up and down. */
-#define GYR_STATS(X)                                                                      \
-    X(connections, "open now")                                                            \
-    X(websockets, "open now")                                                             \
-    X(heap_bytes, "of the budgeted heap now")                                             \
-    X(accepted, "connections taken")                                                      \
-    X(handed_over, "connections given to another core")                                   \
-    X(refused, "connections closed for want of a slot, or while stopping")                \
-    X(requests, "heads of requests complete")                                             \
-    X(upgrades, "requests that became WebSockets")                                        \
-    X(http_errors, "requests answered by the engine with 4xx or 5xx")                     \
-    X(messages_in, "whole WebSocket messages, or their last parts")                       \
-    X(messages_out, "WebSocket messages queued, replies included")                        \
-    X(ws_errors, "WebSockets failed for a breach of protocol")                            \
-    X(timeouts, "connections ended by a time limit")                                      \
-    X(backpressure, "messages refused because a queue was full")                          \
-    X(bytes_in, "received")                                                               \
-    X(bytes_out, "sent")                                                                  \
-    X(sends_now, "outputs of a batch sent at once")                                       \
-    X(sends_turn, "outputs of a batch sent with others at the end of a turn")             \
-    X(sends_queued, "sends by submission")                                                \
-    X(copied_bytes, "kept on the heap because they could not be handled or sent at once") \
-    X(scratch_switches, "connections that changed between provided buffers and scratch")  \
-    X(buffers_empty, "receives ended because no buffer was left")                         \
-    X(turns, "of the loop")                                                               \
-    X(limited, "connections answered with 503 for a limit of connections or upgrades")    \
-    X(rate_limited, "WebSockets closed or paused for their rate")                         \
-    X(forbidden, "requests refused for their Origin, host or proxy header")               \
-    X(file_bytes, "read from files")                                                      \
+#define GYR_STATS(X)                                                                          \
+    X(connections, "open now")                                                                \
+    X(websockets, "open now")                                                                 \
+    X(heap_bytes, "of the budgeted heap now")                                                 \
+    X(accepted, "connections taken")                                                          \
+    X(handed_over, "connections given to another core")                                       \
+    X(refused, "connections closed without a word: while stopping, or too many were refused") \
+    X(requests, "heads of requests complete")                                                 \
+    X(upgrades, "requests that became WebSockets")                                            \
+    X(http_errors, "requests answered by the engine with 4xx or 5xx")                         \
+    X(messages_in, "whole WebSocket messages, or their last parts")                           \
+    X(messages_out, "WebSocket messages queued, replies included")                            \
+    X(ws_errors, "WebSockets failed for a breach of protocol")                                \
+    X(timeouts, "connections ended by a time limit")                                          \
+    X(backpressure, "messages refused because a queue was full")                              \
+    X(bytes_in, "received")                                                                   \
+    X(bytes_out, "sent")                                                                      \
+    X(sends_now, "outputs of a batch sent at once")                                           \
+    X(sends_turn, "outputs of a batch sent with others at the end of a turn")                 \
+    X(sends_queued, "sends by submission")                                                    \
+    X(copied_bytes, "kept on the heap because they could not be handled or sent at once")     \
+    X(scratch_switches, "connections that changed between provided buffers and scratch")      \
+    X(buffers_empty, "receives ended because no buffer was left")                             \
+    X(turns, "of the loop")                                                                   \
+    X(limited, "connections answered with 503 for a limit of connections or upgrades")        \
+    X(rate_limited, "WebSockets closed or paused for their rate")                             \
+    X(forbidden, "requests refused for their Origin, host or proxy header")                   \
+    X(file_bytes, "read from files")                                                          \
     X(log_dropped, "lines of the log dropped for log_rate_max")
 
 #define GYR_STATS_FIELD(name, text) uint64_t name;

@@ -118,7 +118,7 @@ void core_accepts_again_after_running_out_of_descriptors(void)
     kit_end(&kit);
 }
 
-void core_refuses_connections_beyond_its_slots(void)
+void core_answers_503_to_connections_beyond_its_slots(void)
 {
     struct kit kit;
     begin_trouble(&kit);
@@ -127,9 +127,18 @@ void core_refuses_connections_beyond_its_slots(void)
     int second = kit.fd;
     for (unsigned i = 0; i < 5; i++) {
         kit_connect(&kit);
-        EXPECT(kit_is_closed(&kit), "refused");
+        struct span output = kit_output(&kit);
+        EXPECT(memmem(output.ptr, output.size, "HTTP/1.1 503 ", 13) == output.ptr, "answered");
+        EXPECT(memmem(output.ptr, output.size, "\r\nRetry-After: 1\r\n", 18) != NULL, "later");
+        EXPECT(kit_is_ended(&kit), "the end of our stream");
+        KIT_INPUT(&kit, KIT_GET("/"));
+        EXPECT(!kit_is_reset(&kit), "a request that comes meanwhile does not reset it");
+        kit_end_of_stream(&kit);
+        EXPECT(kit_is_closed(&kit), "closed when the peer has seen it");
     }
-    EXPECT_INT(kit.core->stats.refused, 5, "counted");
+    EXPECT_INT(kit.core->stats.limited, 5, "counted");
+    EXPECT_INT(kit.core->stats.accepted, 2, "not as accepted");
+    EXPECT_INT(kit.counts[KIT_REQUEST], 0, "no request of theirs is handled");
     EXPECT_INT(trouble.err, GYR_ERR_LIMIT, "told");
     EXPECT_INT(trouble.calls, 1, "once a second");
     kit.fd = second;
@@ -139,6 +148,31 @@ void core_refuses_connections_beyond_its_slots(void)
     EXPECT_OUTPUT(&kit, KIT_OK, "a slot is free again");
     EXPECT_INT(kit.core->open_count, 2, "open now");
     EXPECT_INT(kit.core->load, 2, "as other cores see it");
+    kit_end(&kit);
+}
+
+void core_resets_connections_beyond_its_refusals(void)
+{
+    struct kit kit;
+    begin_trouble(&kit);
+    kit_connect(&kit);
+    kit_connect(&kit);
+    for (unsigned i = 0; i < CORE_REFUSALS_MAX; i++) {
+        kit_connect(&kit);
+        EXPECT(!kit_is_closed(&kit), "it is being told");
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        kit_connect(&kit);
+        EXPECT(kit_is_reset(&kit), "no place is left to tell it from");
+        EXPECT_INT(kit_output(&kit).size, 0, "without a word");
+    }
+    EXPECT_INT(kit.core->stats.limited, CORE_REFUSALS_MAX, "answered");
+    EXPECT_INT(kit.core->stats.refused, 3, "not answered");
+    EXPECT_INT(kit.core->load, 2, "none of them is load");
+    kit_advance(&kit, kit.config.close_timeout_ms + 100);
+    EXPECT_INT(kit.core->open_count, 2, "a peer that never ends its stream is not waited for");
+    kit_connect(&kit);
+    EXPECT(kit_output(&kit).size != 0, "there is a place again");
     kit_end(&kit);
 }
 
