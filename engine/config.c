@@ -116,7 +116,7 @@ static const struct config_field fields[] = {
            "a larger share for one connection"),
     NUMBER(byte_burst_max, 1 * KIB, 64 * GIB, 1 * MIB, "bytes", "a longer stretch at full speed"),
     CHOICE(rate_action, GYR_RATE_CLOSE, rate_action_names, "pause: memory for what is read ahead"),
-    NUMBER(body_rate_min, 0, 1 * GIB, 64, "bytes/s; 0: none", "slow clients are cut off"),
+    NUMBER(body_rate_min, 0, 1 * GIB, 128, "bytes/s; 0: none", "slow clients are cut off"),
 
     TEXT(origins, "origins; *: any", "pages of these origins act for their visitors"),
     TEXT(hosts, "hosts; empty: any", "requests to these names are answered"),

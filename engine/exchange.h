@@ -66,12 +66,14 @@ struct gyr_request {
 /* What an exchange needs only while its request has content or may become a WebSocket. */
 struct http_state {
     struct http_body body;
-    uint64_t size_max;        /* of the content */
+    uint64_t size_max;    /* of the content */
+    uint64_t window_size; /* bytes of the content since window_ms: body_rate_min */
+    uint32_t window_ms;
+    uint32_t early_size;      /* of early_head and what follows it, on the wire */
     uint64_t collect_max;     /* gyr_collect */
     struct entry *collected;  /* owned; gyr_collect */
     struct entry *early_head; /* owned; sent before the 101 */
     struct entry *early_tail;
-    uint32_t early_size; /* of these on the wire */
     uint8_t accept[WS_ACCEPT_SIZE];
 };
 

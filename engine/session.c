@@ -76,6 +76,9 @@ void session_wait_ended(struct transport *transport)
         transport->phase_ms = now_ms;
     }
     transport->flags &= (uint16_t)~TRANSPORT_F_PINGED;
+    if (transport->session != SESSION_WS) {
+        session_http_wait_ended(transport);
+    }
     transport_timer_update(transport);
 }
 

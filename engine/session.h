@@ -65,6 +65,8 @@ void session_http_fail(struct transport *transport, int err);
 struct session_limit session_http_limit(const struct transport *transport);
 void session_http_on_limit(struct transport *transport);
 void session_http_drain(struct transport *transport);
+/* A wait of ours is over: the rate of the content counts from now. */
+void session_http_wait_ended(struct transport *transport);
 /* Take what on_request, on_body or a later gyr_finish has returned. */
 void session_http_result(struct transport *transport, int result);
 MUST_CHECK int session_http_respond(struct gyr_conn *exchange, const struct gyr_response *response);

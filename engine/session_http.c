@@ -191,7 +191,7 @@ static int request_check(struct transport *transport, struct gyr_conn *exchange,
     if (state == NULL) {
         return GYR_ERR_MEMORY;
     }
-    *state = (struct http_state){.size_max = size_max};
+    *state = (struct http_state){.size_max = size_max, .window_ms = transport->activity_ms};
     transport->http.state = state;
     if (handshake) {
         ws_handshake_accept(bytes + head->ws_key.offset, state->accept);
@@ -371,6 +371,7 @@ static size_t body_input(struct transport *transport, const uint8_t *bytes, size
             return size;
         }
         used += consumed;
+        state->window_size += consumed;
         exchange->flags &= (uint16_t)~EXCHANGE_F_CONTINUE; /* it did not wait for it */
         bool last = err == 0;
         if (last) {
@@ -632,7 +633,11 @@ struct session_limit session_http_limit(const struct transport *transport)
         since_ms = exchange->pending_ms;
         limit_ms = config->handshake_timeout_ms;
     } else if (exchange != NULL) {
+        bool window = (exchange->flags & EXCHANGE_F_BODY) != 0 && config->body_rate_min != 0;
         since_ms = transport->activity_ms;
+        if (window && (int32_t)(transport->http.state->window_ms - since_ms) < 0) {
+            since_ms = transport->http.state->window_ms;
+        }
         limit_ms = (exchange->flags & EXCHANGE_F_PAUSED) != 0 ? 0 : config->body_timeout_ms;
     } else if ((transport->flags & TRANSPORT_F_IN_REQUEST) != 0) {
         limit_ms = config->header_timeout_ms;
@@ -640,8 +645,37 @@ struct session_limit session_http_limit(const struct transport *transport)
     return (struct session_limit){.due_ms = since_ms + limit_ms, .set = limit_ms != 0};
 }
 
+void session_http_wait_ended(struct transport *transport)
+{
+    if (transport->http.state != NULL) {
+        transport->http.state->window_ms = core_now32(transport->core);
+        transport->http.state->window_size = 0;
+    }
+}
+
+/* A window of body_timeout_ms is over. Has it brought bytes up to its end, and enough of them? Then
+ * another one begins. */
+static bool body_is_fast_enough(struct transport *transport)
+{
+    const struct gyr_config *config = transport->core->config;
+    const struct gyr_conn *exchange = transport->exchange;
+    struct http_state *state = transport->http.state;
+    uint32_t now_ms = core_now32(transport->core);
+    if (exchange == NULL ||
+        (exchange->flags & (EXCHANGE_F_BODY | EXCHANGE_F_PENDING)) != EXCHANGE_F_BODY ||
+        now_ms - transport->activity_ms >= config->body_timeout_ms ||
+        state->window_size * 1000 / MAX(now_ms - state->window_ms, 1U) < config->body_rate_min) {
+        return false;
+    }
+    session_http_wait_ended(transport);
+    return true;
+}
+
 void session_http_on_limit(struct transport *transport)
 {
+    if (body_is_fast_enough(transport)) {
+        return;
+    }
     STATS_ADD(&transport->core->stats, timeouts, 1);
     const struct gyr_conn *exchange = transport->exchange;
     if (exchange != NULL && (exchange->flags & EXCHANGE_F_PENDING) != 0) {

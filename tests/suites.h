@@ -259,6 +259,8 @@ TEST(session_http, session_http_response_has_a_type_of_one_line_and_a_final_stat
 TEST(session_http, session_http_sends_answers_that_the_peer_takes_slowly)
 TEST(session_http, session_http_takes_no_request_while_the_queue_is_high)
 TEST(session_http, session_http_body_limit_begins_with_the_body)
+TEST(session_http, session_http_body_rate_min_ends_what_drips)
+TEST(session_http, session_http_body_rate_counts_anew_after_a_pause_of_ours)
 TEST(session_http, session_http_emits_the_same_however_input_is_cut)
 
 SUITE(session_ws)

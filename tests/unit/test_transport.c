@@ -74,7 +74,10 @@ void transport_keep_alive_limit_counts_between_requests(void)
 void transport_body_limit_counts_from_the_last_byte(void)
 {
     struct kit kit;
-    kit_begin(&kit);
+    kit_init(&kit);
+    kit.config.body_rate_min = 0;
+    kit_start(&kit);
+    kit_connect(&kit);
     KIT_INPUT(&kit, "POST / HTTP/1.1\r\n" H "Content-Length: 100\r\n\r\n");
     for (unsigned i = 0; i < 3; i++) {
         kit_advance(&kit, kit.config.body_timeout_ms - 1);
