@@ -7,9 +7,9 @@
  * Every line is printable ASCII, whatever bytes its values hold, so no peer can end a line, begin
  * one, add a name to it or speak to a terminal:
  *
- * - Text: a value stands by itself if it is all of printable ASCII but blank, quote, equals sign and
- *   backslash; otherwise in quotes, with quote, backslash and every byte that is not printable
- *   ASCII as \xNN. The bytes can be had back.
+ * - Text: a value stands by itself if it is printable ASCII without a blank, quote, equals sign or
+ *   backslash, and not empty; otherwise in quotes, with quote, backslash and every byte that is not
+ *   printable ASCII as \xNN. The bytes can be had back.
  * - JSON: what is not printable ASCII is \uNNNN, beyond U+FFFF as a surrogate pair; each byte that
  *   is not part of valid UTF-8 is \uFFFD, since JSON has no bytes.
  *

@@ -2,6 +2,19 @@
 /* Every test, once; `tools/suites --write` keeps the list. Included several times, with SUITE and
  * TEST defined anew each time, so it has no guard. */
 
+SUITE(address)
+TEST(address, address_parse_agrees_with_inet_pton_on_every_form)
+TEST(address, address_parse_agrees_with_inet_pton_on_random_text)
+TEST(address, address_format_agrees_with_inet_ntop_and_is_read_again)
+TEST(address, address_parse_with_port_takes_what_proxies_write)
+TEST(address, address_parse_with_port_rejects_what_is_neither)
+TEST(address, address_parse_reads_no_bytes_behind_its_text)
+TEST(address, address_range_has_what_shares_its_prefix)
+TEST(address, address_range_agrees_with_a_comparison_of_bits)
+TEST(address, address_range_parse_rejects_what_is_no_range)
+TEST(address, address_ranges_parse_names_the_element_that_is_wrong)
+TEST(address, address_ranges_hold_so_many_and_no_more)
+
 SUITE(base64)
 TEST(base64, base64_agrees_with_rfc_4648_section_10)
 TEST(base64, base64_returns_every_byte_in_every_place)
