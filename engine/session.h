@@ -67,8 +67,13 @@ void session_http_on_limit(struct transport *transport);
 void session_http_drain(struct transport *transport);
 /* Take what on_request, on_body or a later gyr_finish has returned. */
 void session_http_result(struct transport *transport, int result);
+
+/* ---- session_response.c ---- */
 MUST_CHECK int session_http_respond(struct gyr_conn *exchange, const struct gyr_response *response);
 MUST_CHECK int session_http_upgrade(struct gyr_conn *exchange, const struct gyr_upgrade *upgrade);
+/* Write head and content. `flags` are of the exchange: how it asked. */
+MUST_CHECK int session_response_write(struct transport *transport,
+                                      const struct gyr_response *response, unsigned flags);
 
 /* ---- session_ws.c ---- */
 void session_ws_open(struct transport *transport);
