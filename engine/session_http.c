@@ -3,8 +3,9 @@
  * keep their order. Journey: hops 4 to 9 for requests.
  *
  *     no exchange  --request_begin-->         REQUEST
- *     REQUEST      --session_http_respond-->  ANSWERED  --request_finish-->  no exchange
- *     REQUEST      --session_http_upgrade-->  UPGRADED  --session_ws_open-->  a WebSocket
+ *     REQUEST      --session_http_respond-->  ANSWERED   --request_finish-->      no exchange
+ *     REQUEST      --session_stream_begin-->  STREAMING  --session_stream_end-->  ANSWERED
+ *     REQUEST      --session_http_upgrade-->  UPGRADED   --session_ws_open-->     a WebSocket
  *
  * A request ends when it is answered and its content has been read. Whatever the engine refuses by
  * itself is answered once and closes the connection: what follows is never interpreted. */
@@ -20,7 +21,6 @@ static void request_begin(struct transport *transport, const struct http_request
 static int request_check(struct transport *transport, struct gyr_conn *exchange,
                          const struct http_request *head, const uint8_t *bytes);
 static int request_call(struct gyr_conn *exchange, const struct gyr_request *request);
-static void request_advance(struct transport *transport);
 static void limit_begin(struct transport *transport, uint32_t limit_ms);
 static void request_finish(struct transport *transport, enum gyr_outcome outcome);
 static void refuse(struct transport *transport, int err, unsigned flags);
@@ -223,16 +223,22 @@ void session_http_result(struct transport *transport, int result)
         session_http_fail(transport, result);
         return;
     }
-    request_advance(transport);
+    if (UNLIKELY(result != 0 && exchange->state == EXCHANGE_STREAMING)) {
+        session_stream_result(exchange, result);
+        return;
+    }
+    session_http_advance(transport);
     if (result < 0 && transport->session == SESSION_WS) {
         session_ws_result(transport, result);
     }
 }
 
-/* A callback has had its say: what comes next for this request? */
-static void request_advance(struct transport *transport)
+void session_http_advance(struct transport *transport)
 {
     struct gyr_conn *exchange = transport->exchange;
+    if (UNLIKELY(exchange->state == EXCHANGE_STREAMING)) {
+        return;
+    }
     if (exchange->state == EXCHANGE_UPGRADED) {
         state_free(transport);
         session_ws_open(transport);
@@ -244,17 +250,9 @@ static void request_advance(struct transport *transport)
             if ((exchange->flags & EXCHANGE_F_CLOSE) != 0) {
                 request_finish(transport, GYR_DONE_ANSWERED);
             }
-        } else if ((exchange->flags & EXCHANGE_F_CONTINUE) != 0) {
-            /* RFC 9110 section 10.1.1. */
-            static const char CONTINUE[] = "HTTP/1.1 100 Continue\r\n\r\n";
-            exchange->flags &= (uint16_t)~EXCHANGE_F_CONTINUE;
-            uint8_t *bytes = transport_reserve(transport, sizeof(CONTINUE) - 1);
-            if (bytes != NULL) {
-                memcpy(bytes, CONTINUE, sizeof(CONTINUE) - 1);
-                transport_commit(transport, sizeof(CONTINUE) - 1);
-            } else {
-                transport_mark(transport, TRANSPORT_F_CUT); /* the client would wait for ever */
-            }
+        } else if ((exchange->flags & EXCHANGE_F_CONTINUE) != 0 &&
+                   session_http_continue(transport) < 0) {
+            transport_mark(transport, TRANSPORT_F_CUT); /* the client would wait for ever */
         }
         return;
     }
@@ -263,6 +261,20 @@ static void request_advance(struct transport *transport)
         return;
     }
     request_finish(transport, GYR_DONE_ANSWERED);
+}
+
+/* RFC 9110 section 10.1.1. */
+int session_http_continue(struct transport *transport)
+{
+    static const char CONTINUE[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uint8_t *bytes = transport_reserve(transport, sizeof(CONTINUE) - 1);
+    if (bytes == NULL) {
+        return GYR_ERR_MEMORY;
+    }
+    memcpy(bytes, CONTINUE, sizeof(CONTINUE) - 1);
+    transport_commit(transport, sizeof(CONTINUE) - 1);
+    transport->exchange->flags &= (uint16_t)~EXCHANGE_F_CONTINUE;
+    return 0;
 }
 
 /* A time limit begins now: it needs the timer only if that runs longer. */
@@ -280,6 +292,7 @@ static void request_finish(struct transport *transport, enum gyr_outcome outcome
     struct gyr_conn *exchange = transport->exchange;
     bool close = (exchange->flags & EXCHANGE_F_CLOSE) != 0 ||
                  (transport->flags & TRANSPORT_F_LAST_REQUEST) != 0;
+    bool streamed = transport->http.stream.flags != 0;
     exchange->state = EXCHANGE_CLOSED;
     if (core->service->on_done != NULL) {
         core->service->on_done(exchange, outcome);
@@ -288,12 +301,17 @@ static void request_finish(struct transport *transport, enum gyr_outcome outcome
         state_free(transport);
     }
     transport->exchange = NULL;
+    transport->http.stream.flags = 0;
     exchange_release(exchange);
     if (close) {
         transport_end(transport);
         return;
     }
     transport->phase_ms = core_now32(core);
+    if (UNLIKELY(streamed)) {
+        transport_timer_update(transport); /* while streaming there may have been no limit */
+        return;
+    }
     limit_begin(transport, core->config->keep_alive_timeout_ms);
 }
 
@@ -301,6 +319,10 @@ static void request_finish(struct transport *transport, enum gyr_outcome outcome
 void session_http_fail(struct transport *transport, int err)
 {
     struct gyr_conn *exchange = transport->exchange;
+    if (exchange != NULL && exchange->state == EXCHANGE_STREAMING) {
+        session_stream_break(exchange);
+        return;
+    }
     bool answer = exchange == NULL || exchange->state == EXCHANGE_REQUEST;
     if (answer) {
         refuse(transport, err, exchange == NULL ? 0 : exchange->flags);
@@ -342,7 +364,7 @@ static void refuse(struct transport *transport, int err, unsigned flags)
         .field_count = field.name.size != 0,
         .close = true,
     };
-    if (session_response_write(transport, &response, flags) < 0) {
+    if (session_response_write(transport, &response, response.content.size, flags) < 0) {
         transport_mark(transport, TRANSPORT_F_CUT);
     }
 }
@@ -384,7 +406,7 @@ static int body_deliver(struct transport *transport, struct span piece, bool las
 {
     struct gyr_conn *exchange = transport->exchange;
     const struct gyr_service *service = transport->core->service;
-    if (exchange->state != EXCHANGE_REQUEST || service->on_body == NULL) {
+    if (exchange->state > EXCHANGE_STREAMING || service->on_body == NULL) {
         return 0; /* read, so that the next request can be found, and dropped */
     }
     if ((exchange->flags & EXCHANGE_F_COLLECT) != 0) {
@@ -461,7 +483,8 @@ struct session_limit session_http_limit(const struct transport *transport)
 {
     const struct gyr_config *config = transport->core->config;
     const struct gyr_conn *exchange = transport->exchange;
-    if ((transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0) {
+    if ((transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0 ||
+        (exchange != NULL && exchange->state == EXCHANGE_STREAMING)) {
         return (struct session_limit){0}; /* the send limit counts */
     }
     uint32_t since_ms = transport->phase_ms;

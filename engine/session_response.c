@@ -8,9 +8,23 @@
 
 #define RESPONSE_HEAD_MAX 512 /* of the lines that the engine writes */
 
+static inline int respond(struct gyr_conn *exchange, const struct gyr_response *response,
+                          uint64_t content_size, enum exchange_state state);
 static bool field_is_reserved(struct gyr_span name);
 
 int session_http_respond(struct gyr_conn *exchange, const struct gyr_response *response)
+{
+    return respond(exchange, response, response->content.size, EXCHANGE_ANSWERED);
+}
+
+int session_http_respond_head(struct gyr_conn *exchange, const struct gyr_response *response,
+                              uint64_t content_size)
+{
+    return respond(exchange, response, content_size, EXCHANGE_STREAMING);
+}
+
+static inline int respond(struct gyr_conn *exchange, const struct gyr_response *response,
+                          uint64_t content_size, enum exchange_state state)
 {
     if (exchange->state != EXCHANGE_REQUEST) {
         return GYR_ERR_STATE;
@@ -31,17 +45,21 @@ int session_http_respond(struct gyr_conn *exchange, const struct gyr_response *r
         (unread && (response->status_code >= 400 || (flags & EXCHANGE_F_CONTINUE) != 0))) {
         flags |= EXCHANGE_F_CLOSE;
     }
-    int err = session_response_write(exchange->transport, response, flags);
+    if (content_size == STREAM_SIZE_UNKNOWN && (flags & EXCHANGE_F_HTTP_1_0) != 0 &&
+        http_status_has_content(response->status_code)) {
+        flags |= EXCHANGE_F_CLOSE; /* which is the end of the content (RFC 9112 section 6.3) */
+    }
+    int err = session_response_write(exchange->transport, response, content_size, flags);
     if (err < 0) {
         return err;
     }
     exchange->flags |= flags & EXCHANGE_F_CLOSE;
-    exchange->state = EXCHANGE_ANSWERED;
+    exchange->state = (uint8_t)state;
     return 0;
 }
 
 int session_response_write(struct transport *transport, const struct gyr_response *response,
-                           unsigned flags)
+                           uint64_t content_size, unsigned flags)
 {
     size_t size = RESPONSE_HEAD_MAX + response->content_type.size;
     for (size_t i = 0; i < response->field_count; i++) {
@@ -59,8 +77,12 @@ int session_response_write(struct transport *transport, const struct gyr_respons
     if (response->content_type.size != 0) {
         http_write_content_type(&writer, span_internal(response->content_type));
     }
-    if (may_have_content) {
-        http_write_content_length(&writer, response->content.size);
+    if (LIKELY(content_size != STREAM_SIZE_UNKNOWN)) {
+        if (may_have_content) {
+            http_write_content_length(&writer, content_size);
+        }
+    } else if (may_have_content && (flags & EXCHANGE_F_HTTP_1_0) == 0) {
+        http_write_field(&writer, SPAN_LITERAL("Transfer-Encoding"), SPAN_LITERAL("chunked"));
     }
     if (response->status_code == 426) {
         /* RFC 9110 section 15.5.22; whoever names a protocol says so in Connection, section 7.8. */
