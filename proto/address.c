@@ -46,7 +46,8 @@ struct address address_ipv6(const uint8_t ip[16], uint16_t port)
 
 void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
 {
-    struct text out = {text};
+    struct text out;
+    out.at = text;
     bool port = address->port != 0;
     switch ((enum address_family)address->family) {
     case ADDRESS_IPV4:

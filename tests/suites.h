@@ -194,6 +194,13 @@ TEST(offload, offload_runs_calls_of_one_turn_side_by_side)
 TEST(offload, offload_comes_back_although_the_start_fails)
 TEST(offload, offload_is_refused_once_the_core_has_ended)
 
+SUITE(proxy_protocol)
+TEST(proxy_protocol, proxy_header_parse_takes_what_proxies_send)
+TEST(proxy_protocol, proxy_header_parse_rejects_everything_else)
+TEST(proxy_protocol, proxy_header_parse_knows_each_value_of_each_fixed_byte)
+TEST(proxy_protocol, proxy_header_parse_takes_the_largest_header_and_no_larger)
+TEST(proxy_protocol, proxy_header_parse_notices_every_flipped_bit_by_the_checksum)
+
 SUITE(request)
 TEST(request, request_shows_what_the_head_holds)
 TEST(request, request_tells_the_length_of_its_content)
