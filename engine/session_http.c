@@ -486,8 +486,10 @@ struct session_limit session_http_limit(const struct transport *transport)
 {
     const struct gyr_config *config = transport->core->config;
     const struct gyr_conn *exchange = transport->exchange;
+    unsigned waits = EXCHANGE_F_PENDING | EXCHANGE_F_QUEUE_HIGH;
     if ((transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0 ||
-        (exchange != NULL && exchange->state == EXCHANGE_STREAMING)) {
+        (exchange != NULL && exchange->state == EXCHANGE_STREAMING &&
+         (exchange->flags & (EXCHANGE_F_BODY | waits)) != EXCHANGE_F_BODY)) {
         return (struct session_limit){0}; /* the send limit counts */
     }
     uint32_t since_ms = transport->phase_ms;

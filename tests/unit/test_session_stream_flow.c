@@ -300,11 +300,17 @@ void session_stream_slows_down_a_request_that_it_mirrors(void)
 
 void session_stream_has_no_time_limit_but_that_of_its_reader(void)
 {
-    static const int results[] = {0, GYR_PENDING};
-    for (size_t i = 0; i < COUNT_OF(results) * 2; i++) {
-        const char *request = i % 2 == 0 ? KIT_GET("/") : POST("Content-Length: 4\r\n");
+    static const struct {
+        const char *request;
+        int result;
+    } rows[] = {
+        {KIT_GET("/"), 0},
+        {KIT_GET("/"), GYR_PENDING},
+        {POST("Content-Length: 4\r\n"), GYR_PENDING}, /* its content waits for us */
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct kit kit;
-        stream_begin(&kit, request, results[i / 2]);
+        stream_begin(&kit, rows[i].request, rows[i].result);
         for (unsigned hour = 0; hour < 5; hour++) {
             kit_advance(&kit, 3600 * 1000);
             EXPECT_INT(gyr_respond_part(kit_conn(&kit), GYR_SPAN("x")), 0, "it may go on");
@@ -323,6 +329,21 @@ void session_stream_has_no_time_limit_but_that_of_its_reader(void)
         EXPECT(memmem(kit.log.ptr, kit.log.size, "done aborted\n", 13) != NULL, "D1");
         kit_end(&kit);
     }
+}
+
+void session_stream_still_wants_the_content_of_its_request(void)
+{
+    struct kit kit;
+    stream_begin(&kit, POST("Content-Length: 10\r\n"), 0);
+    kit.acts[KIT_BODY] = KIT_NOTHING;
+    KIT_INPUT(&kit, "abc");
+    kit_advance(&kit, kit.config.body_timeout_ms - 1);
+    EXPECT(!kit_is_closed(&kit), "there is time left");
+    kit_advance(&kit, 2);
+    EXPECT(kit_is_reset(&kit), "the client sees that the response is not whole");
+    EXPECT_INT(kit.counts[KIT_DONE], 1, "the service learns of it");
+    EXPECT_INT(kit.core->stats.timeouts, 1, "counted");
+    kit_end(&kit);
 }
 
 void session_stream_hands_back_to_the_limits_of_requests(void)
