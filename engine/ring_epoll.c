@@ -24,8 +24,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WHY_SIZE 256
-
 static void send_block(struct epoll_ring *self, const struct epoll_send *send);
 
 /* ---- Beginning and ending ---- */
@@ -305,7 +303,7 @@ static size_t buffers_mapped_size(const struct ring *ring)
 static int failure_explain(const char *call, char *why)
 {
     int err = -errno;
-    (void)snprintf(why, WHY_SIZE, "%s: %s%s", call, strerrordesc_np(-err),
+    (void)snprintf(why, RING_WHY_SIZE, "%s: %s%s", call, strerrordesc_np(-err),
                    err == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
     return err;
 }
@@ -336,7 +334,7 @@ static int memory_setup(struct epoll_ring *self, char *why)
     self->sends = memory_alloc(self->send_room * sizeof(*self->sends));
     if (self->ring.buffers == NULL || self->free_buffers == NULL || self->buffer_out == NULL ||
         self->sends == NULL || epoll_table_reserve(&self->table, 0) < 0) {
-        (void)snprintf(why, WHY_SIZE, "receive buffers: no memory for %u of %u bytes", count,
+        (void)snprintf(why, RING_WHY_SIZE, "receive buffers: no memory for %u of %u bytes", count,
                        self->ring.buffer_size);
         return -ENOMEM;
     }
@@ -371,7 +369,7 @@ static int epoll_ring_create(const struct ring_config *config, struct ring **rin
     ASSERT(config->buffer_count > 0 && config->buffer_count <= 32768);
     struct epoll_ring *self = memory_alloc(sizeof(*self));
     if (self == NULL) {
-        (void)snprintf(why, WHY_SIZE, "no memory for a ring");
+        (void)snprintf(why, RING_WHY_SIZE, "no memory for a ring");
         return -ENOMEM;
     }
     self->ring.ops = &ring_epoll_ops;

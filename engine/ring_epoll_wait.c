@@ -114,13 +114,13 @@ static unsigned recv_run(struct epoll_ring *self, uint32_t index, struct harvest
     }
     const uint16_t id = self->free_buffers[self->free_count - 1];
     const uint32_t size = self->ring.buffer_size;
-    const ssize_t received =
-        recv(op->fd, self->ring.buffers + (size_t)id * size, size, MSG_DONTWAIT);
+    const int64_t received =
+        ring_socket_recv_now(&self->ring, op->fd, self->ring.buffers + (size_t)id * size, size);
     if (LIKELY(received > 0)) {
         self->free_count--;
         ASSERT(self->buffer_out[id] == 0);
         self->buffer_out[id] = 1;
-        const bool full = received == (ssize_t)size;
+        const bool full = received == size;
         /* The end of the stream comes after the bytes; urgent data cuts a receive short. */
         const bool more = full || (descriptor->ready & (EPOLL_READ & ~EPOLLIN)) != 0;
         harvest_add(harvest, op->user_data, (int32_t)received,
@@ -133,11 +133,11 @@ static unsigned recv_run(struct epoll_ring *self, uint32_t index, struct harvest
         descriptor->ready &= (uint16_t)~EPOLLIN;
         return RUN_DONE;
     }
-    if (received < 0 && errno == EAGAIN) {
+    if (received == -EAGAIN) {
         descriptor->ready &= (uint16_t) ~(EPOLLIN | EPOLLPRI);
         return RUN_DONE;
     }
-    op_finish(self, index, received == 0 ? 0 : -errno, harvest);
+    op_finish(self, index, (int32_t)received, harvest);
     return RUN_DONE;
 }
 
