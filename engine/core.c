@@ -65,10 +65,13 @@ int core_create(const struct core_config *config, struct core **core_out, struct
         .buffer_count = limits->recv_buffer_count,
         .context = config->ring_context,
     };
-    char why[256] = "";
+    char why[RING_WHY_SIZE] = "";
     int err = config->ring_ops->create(&ring, &core->ring, why);
     if (err < 0) {
         error_write(error, "core %u: %s", config->index, why[0] != '\0' ? why : gyr_strerror(err));
+        if (config->ring_why != NULL && err == GYR_ERR_UNSUPPORTED) {
+            memcpy(config->ring_why, why, sizeof(why));
+        }
         memory_unmap(core, sizeof(*core));
         return err;
     }

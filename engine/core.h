@@ -96,6 +96,8 @@ struct core_config {
     const struct gyr_service *service;
     const struct ring_ops *ring_ops;
     void *ring_context;
+    char *ring_why;            /* of RING_WHY_SIZE: gets the ring's own line if it cannot be made,
+                                  with GYR_ERR_UNSUPPORTED; or NULL */
     struct gyr_server *server; /* borrowed; NULL in tests */
     struct core *const *peers; /* all cores of the server, by index; filled before the first turn */
     unsigned peer_count;

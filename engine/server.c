@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a server: it owns the listeners and the cores, gives each core its thread or is given
- * one, and ends them together. The cores meet twice before the first of them takes a turn: when all
- * are made, so that they and other threads find each other without a lock, and when on_core_start
- * has succeeded on all of them. */
+ * one, and ends them together. The cores meet before the first of them takes a turn: when each has
+ * tried io_uring, if the configuration leaves the choice, since all take the same kind of ring; when
+ * all are made, so that they and other threads find each other without a lock; and when
+ * on_core_start has succeeded on all of them. */
 #include "engine/config.h"
 #include "engine/core.h"
 #include "engine/error.h"
@@ -39,7 +40,7 @@ enum server_way {
 struct gyr_server {
     struct gyr_config config;
     struct gyr_service service;
-    const struct ring_ops *ring_ops;
+    const struct ring_ops *ring_ops; /* once `tried` is complete, all cores' */
     unsigned core_count;
     unsigned *cpus;      /* owned; core_count */
     struct core **cores; /* owned; read without the lock once cores_made */
@@ -51,12 +52,14 @@ struct gyr_server {
     pthread_mutex_t lock; /* start and end only; it guards what follows */
     pthread_cond_t change;
     enum server_way way;
-    bool *run;             /* owned; core_count: gyr_server_run_core was called */
-    unsigned thread_count; /* to be joined */
-    unsigned made;         /* cores that are made, or have failed */
-    unsigned ready;        /* cores that may take turns, or have failed */
-    unsigned ended;        /* cores that have ended */
-    int err;               /* of the first core that failed */
+    bool *run;                       /* owned; core_count: gyr_server_run_core was called */
+    unsigned thread_count;           /* to be joined */
+    unsigned tried;                  /* GYR_RING_AUTO: cores that have io_uring, or have failed */
+    char ring_reason[RING_WHY_SIZE]; /* of the first that cannot have it; "" if all can */
+    unsigned made;                   /* cores that are made, or have failed */
+    unsigned ready;                  /* cores that may take turns, or have failed */
+    unsigned ended;                  /* cores that have ended */
+    int err;                         /* of the first core that failed */
     struct gyr_error error;
 
     _Atomic bool cores_made; /* every core is; set once, under the lock */
@@ -78,6 +81,9 @@ static int thread_start(struct gyr_server *server, unsigned index);
 static int server_core_run(struct gyr_server *server, unsigned index, struct gyr_error *error);
 static int core_make(struct gyr_server *server, unsigned index, struct core **core,
                      struct gyr_error *error);
+static int core_create_on(struct gyr_server *server, unsigned index, char *why, struct core **core,
+                          struct gyr_error *error);
+static bool server_all_tried(struct gyr_server *server, const char *why);
 static int core_bind(const struct gyr_server *server, unsigned index, struct gyr_error *error);
 static int server_all_made(struct gyr_server *server, struct core *core, unsigned index, int err,
                            struct gyr_error *error);
@@ -105,7 +111,7 @@ int gyr_server_create(const struct gyr_config *config, const struct gyr_service 
     }
     config_complete(&server->config, config);
     memcpy(&server->service, service, MIN(service->size, sizeof(server->service)));
-    server->ring_ops = &ring_uring_ops;
+    server->ring_ops = server->config.ring == GYR_RING_EPOLL ? &ring_epoll_ops : &ring_uring_ops;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->change, NULL);
     err = server_allocate(server, error);
@@ -262,6 +268,7 @@ static void threads_start(struct gyr_server *server)
             error_write(&failed, "core %u: no thread: %s", index, gyr_strerror(err));
             server_note_failure(server, err, &failed);
             unsigned missing = server->core_count - index;
+            server->tried += missing;
             server->made += missing;
             server->ready += missing;
             server->ended += missing;
@@ -364,20 +371,59 @@ static int server_core_run(struct gyr_server *server, unsigned index, struct gyr
 static int core_make(struct gyr_server *server, unsigned index, struct core **core,
                      struct gyr_error *error)
 {
+    char why[RING_WHY_SIZE] = "";
     int err = server->config.pin != 0 ? core_bind(server, index, error) : 0;
-    if (err < 0) {
+    if (err == 0) {
+        err = core_create_on(server, index, why, core, error);
+    }
+    if (server->config.ring != GYR_RING_AUTO || server_all_tried(server, why)) {
         return err;
     }
+    if (err == 0) {
+        core_destroy(*core);
+        core_free(*core);
+        *core = NULL;
+    } else if (why[0] == '\0') {
+        return err; /* not the ring's fault */
+    }
+    return core_create_on(server, index, why, core, error);
+}
+
+static int core_create_on(struct gyr_server *server, unsigned index, char *why, struct core **core,
+                          struct gyr_error *error)
+{
     struct core_config config = {
         .config = &server->config,
         .service = &server->service,
         .ring_ops = server->ring_ops,
+        .ring_why = why,
         .server = server,
         .peers = server->cores,
         .peer_count = server->core_count,
         .index = index,
     };
     return core_create(&config, core, error);
+}
+
+/* Wait until every core has tried io_uring. Returns false if one cannot have it, `why` not being
+ * "": then all take epoll, since a core wakes another through its own ring. */
+static bool server_all_tried(struct gyr_server *server, const char *why)
+{
+    pthread_mutex_lock(&server->lock);
+    if (server->ring_reason[0] == '\0' && why[0] != '\0') {
+        (void)snprintf(server->ring_reason, sizeof(server->ring_reason), "%s", why);
+    }
+    server->tried++;
+    pthread_cond_broadcast(&server->change);
+    while (server->tried < server->core_count) {
+        pthread_cond_wait(&server->change, &server->lock);
+    }
+    bool all = server->ring_reason[0] == '\0';
+    if (!all) {
+        server->ring_ops = &ring_epoll_ops;
+    }
+    pthread_mutex_unlock(&server->lock);
+    return all;
 }
 
 static int core_bind(const struct gyr_server *server, unsigned index, struct gyr_error *error)
@@ -468,6 +514,16 @@ static void core_take_listeners(struct gyr_server *server, struct core *core, un
         core_listen(core, listener->fds[slot]);
         listener->fds[slot] = -1;
     }
+}
+
+const char *gyr_server_ring(const struct gyr_server *server)
+{
+    return server->ring_ops->name;
+}
+
+const char *gyr_server_ring_reason(const struct gyr_server *server)
+{
+    return server->ring_reason;
 }
 
 unsigned gyr_server_core_count(const struct gyr_server *server)

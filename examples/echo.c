@@ -54,6 +54,7 @@ static int on_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_
 static void on_trouble(struct gyr_core *core, int err, uint64_t count);
 static void options_parse(struct options *options, int argc, char **argv);
 static void announce(const struct gyr_server *server);
+static void announce_ring(const struct gyr_server *server);
 static void check(int err, const struct gyr_error *error);
 
 int main(int argc, char **argv)
@@ -83,6 +84,7 @@ int main(int argc, char **argv)
         check(gyr_server_listen(server, options.addresses[i], &error), &error);
     }
     check(gyr_server_start(server, &error), &error);
+    announce_ring(server);
     announce(server);
 
     int signal_number;
@@ -357,4 +359,13 @@ static void announce(const struct gyr_server *server)
     unsigned count = gyr_server_core_count(server);
     printf(" with %u %s\n", count, count == 1 ? "core" : "cores");
     fflush(stdout);
+}
+
+/* The kernel's io_uring may be forbidden or missing: the line says how to get it. */
+static void announce_ring(const struct gyr_server *server)
+{
+    const char *reason = gyr_server_ring_reason(server);
+    if (reason[0] != '\0') {
+        fprintf(stderr, "gyr-echo: %s instead of io_uring: %s\n", gyr_server_ring(server), reason);
+    }
 }

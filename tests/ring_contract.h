@@ -88,6 +88,10 @@ struct ring_contract_world {
     X(implementation, wake_before_wait_is_not_lost)                 \
     X(implementation, timeout_advances_now)                         \
     X(implementation, peer_address_is_known)                        \
+    X(implementation, number_of_closed_descriptor_is_used_again)    \
+    X(implementation, receives_while_a_send_waits)                  \
+    X(implementation, keeps_thousands_of_operations_apart)          \
+    X(implementation, serves_everyone_when_max_is_small)            \
     X(implementation, destroy_cancels_what_is_in_flight)
 
 /* The script itself: void ring_contract_<script>(const struct ring_contract_world *world). */
@@ -106,6 +110,7 @@ RING_CONTRACT_SCRIPTS(RING_CONTRACT_DECLARE_SCRIPT, all)
     }
 
 RING_CONTRACT_SCRIPTS(RING_CONTRACT_DECLARE, uring)
+RING_CONTRACT_SCRIPTS(RING_CONTRACT_DECLARE, epoll)
 RING_CONTRACT_SCRIPTS(RING_CONTRACT_DECLARE, sim)
 
 #endif
