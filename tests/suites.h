@@ -268,6 +268,11 @@ TEST(session_http, session_http_takes_no_request_while_the_queue_is_high)
 TEST(session_http, session_http_body_limit_begins_with_the_body)
 TEST(session_http, session_http_emits_the_same_however_input_is_cut)
 
+SUITE(session_response)
+TEST(session_response, session_response_takes_no_byte_that_could_split_it)
+TEST(session_response, session_response_takes_no_field_without_a_name)
+TEST(session_response, session_response_keeps_the_framing_to_itself)
+
 SUITE(session_stream)
 TEST(session_stream, session_stream_sends_a_chunk_for_each_piece)
 TEST(session_stream, session_stream_goes_on_outside_of_callbacks)
