@@ -474,9 +474,9 @@ GYR_API GYR_MUST_CHECK int gyr_respond_end(struct gyr_conn *conn);
 struct gyr_event {
     size_t size;           /* sizeof(struct gyr_event) */
     struct gyr_span event; /* its type; size 0: "message" */
-    struct gyr_span data;  /* UTF-8; may have several lines */
-    struct gyr_span id;    /* ptr NULL: unchanged; size 0: forget the last one */
-    uint32_t retry_ms;     /* 0: unchanged */
+    struct gyr_span data; /* UTF-8; may have several lines; ptr NULL: no event, only what follows */
+    struct gyr_span id;   /* ptr NULL: unchanged; size 0: forget the last one */
+    uint32_t retry_ms;    /* 0: unchanged */
 };
 
 /* Begin a stream of events: 200 with text/event-stream, Cache-Control: no-store. Ended by
