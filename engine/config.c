@@ -7,6 +7,7 @@
  * whose fields end earlier, or a newer one. So no field is touched that lies behind that size. */
 #include "engine/config.h"
 #include "engine/error.h"
+#include "engine/policy.h"
 #include "proto/http_request.h"
 
 #include <errno.h>
@@ -351,7 +352,7 @@ static int text_check(const struct config_field *field, const char *text, struct
         return ERROR_SET(error, GYR_ERR_CONFIG, "%s is longer than %u characters; shorten it",
                          field->name, field->width - 1U);
     }
-    return 0;
+    return policy_check_text(field->name, text, error);
 }
 
 static int relation_check(const struct relation *relation, const struct gyr_config *config,

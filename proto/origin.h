@@ -18,7 +18,7 @@
  * that one side does not name is that of the origin's scheme, 80 or 443; and what the list says:
  *
  *   https://a.example       this origin; any scheme, with ":port" if it is not the scheme's own
- *   https://*.b.example     each sub-domain of it at any depth, but not b.example
+ *   with "*." before its host: each sub-domain of it at any depth, but not itself
  *   null                    the origin of sandboxed pages and files
  *   *                       any, whatever the value looks like
  *
