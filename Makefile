@@ -69,7 +69,7 @@ CXXFLAGS_ALL := -std=c++17 -fno-exceptions -fno-rtti $(CODE) $(MODE_FLAGS) $(WAR
     $(if $(IS_CLANG),$(WARN_CLANG)) $(ERROR) $(CXXFLAGS)
 # mimalloc is not among them: engine/memory.c loads it at run time, because the distribution's
 # library exports malloc and would replace the host program's.
-LIBS := -luring -lsimdjson -lstdc++ -lpthread -ldl
+LIBS := -luring -lsimdjson -linih -lstdc++ -lpthread -ldl
 LDFLAGS_ALL := -pthread -Wl,-z,relro,-z,now $(filter -f%,$(filter-out -flto%,$(MODE_FLAGS))) \
     $(filter --coverage,$(MODE_FLAGS)) $(LDFLAGS)
 

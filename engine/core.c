@@ -196,8 +196,8 @@ bool core_turn(struct core *core)
     if (UNLIKELY(core->state == CORE_ENDED)) {
         return false;
     }
-    core->completion_count =
-        ring->ops->wait(ring, wait_timeout(core), core->completions, CORE_COMPLETIONS_MAX);
+    core->completion_count = ring->ops->wait(ring, wait_timeout(core), core->completions,
+                                             core->config->turn_completions_max);
     if (core->turn_send_count != 0) {
         turn_sends_settle(core);
     }
@@ -209,7 +209,7 @@ bool core_turn(struct core *core)
 static void turn_sends_settle(struct core *core)
 {
     /* A failure may be among those that the last wait had no room for. */
-    bool complete = core->completion_count < CORE_COMPLETIONS_MAX;
+    bool complete = core->completion_count < core->config->turn_completions_max;
     while (!complete && core->completion_count + CORE_COMPLETIONS_MAX <= CORE_COMPLETIONS_SIZE) {
         unsigned more = core->ring->ops->wait(
             core->ring, 0, core->completions + core->completion_count, CORE_COMPLETIONS_MAX);
@@ -381,6 +381,17 @@ void core_hand_over(struct core *from, struct core *to, int fd)
 static void mail_adopt(struct core *core, struct mail *mail)
 {
     transport_open(core, (int)mail->handle);
+}
+
+/* A limit that is shorter now holds for those that are there, too. */
+void core_config_changed(struct core *core)
+{
+    for (uint32_t i = CORE_REFUSALS_MAX; i < core->slots.used; i++) {
+        struct transport *transport = &core->transports[i];
+        if (transport->state != TRANSPORT_FREE && transport->state != TRANSPORT_CLOSING) {
+            transport_timer_update(transport);
+        }
+    }
 }
 
 void core_trouble(struct core *core, int err)

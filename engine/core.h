@@ -16,10 +16,10 @@
 
 #include <stdalign.h>
 
-#define CORE_COMPLETIONS_MAX  256    /* taken by one wait */
+#define CORE_COMPLETIONS_MAX  256    /* taken by one wait; config->turn_completions_max at most */
 #define CORE_COMPLETIONS_SIZE 1024   /* of a turn, with those taken while its sends are settled */
 #define CORE_STAGING_SIZE     262144 /* output of a turn that is not framed in place */
-#define CORE_TURN_SENDS_MAX   255    /* batches sent together at the end of a turn */
+#define CORE_TURN_SENDS_MAX   255    /* room for config->turn_sends_max */
 #define CORE_LISTENERS_MAX    64
 #define CORE_REFUSALS_MAX     64 /* connections that are being told 503, beside connections_max */
 #define CORE_NO_BUFFER        UINT32_MAX
@@ -185,6 +185,9 @@ void core_free(struct core *core);
 
 /* Any thread. */
 void core_stop(struct core *core);
+
+/* What can be reloaded has changed in core->config: on its thread. */
+void core_config_changed(struct core *core);
 
 /* Something is wrong that the server lives with: tell the service, once a second at most. */
 void core_trouble(struct core *core, int err);

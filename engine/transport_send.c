@@ -372,7 +372,7 @@ bool transport_end_batch(struct transport *transport)
     ASSERT(out->transport == transport && out->reserved == NULL);
     size_t size = (size_t)(out->end - out->start);
     bool lasts = out->staged || out->buffer_id != CORE_NO_BUFFER;
-    if (size == 0 || !lasts || core->turn_send_count == CORE_TURN_SENDS_MAX ||
+    if (size == 0 || !lasts || core->turn_send_count >= core->config->turn_sends_max ||
         (transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
         transport_flush_batch(transport);
         out->transport = NULL;

@@ -25,16 +25,29 @@
 #define ADDRESSES_MAX 16
 #define PIECE_MAX     65536
 #define PATTERN_SIZE  251 /* the content of /stream: each byte is its place modulo this */
-#define USAGE                                                                      \
-    "usage: gyr-echo [--listen ADDRESS]... [--cores LIST] [--set NAME=VALUE]...\n" \
-    "                [--help] [--version]\n"
+#define USAGE                                                                 \
+    "usage: gyr-echo [--listen ADDRESS]... [--config FILE] [--environment]\n" \
+    "                [--cores LIST] [--set NAME=VALUE]...\n"                  \
+    "                [--print-config] [--check-config] [--help] [--version]\n"
 
 /* examples/echo.html, put into this program by the Makefile. */
 extern const char echo_html[];
 extern const size_t echo_html_size;
 
+/* A setting of the command line. */
+struct setting {
+    const char *name;
+    const char *value;
+    const char *origin; /* the option */
+};
+
 struct options {
-    struct gyr_config config;
+    const char *config; /* the file, or NULL */
+    bool environment;
+    bool print;
+    bool check;
+    struct setting *settings; /* as many as there can be arguments */
+    unsigned setting_count;
     const char *addresses[ADDRESSES_MAX];
     unsigned address_count;
 };
@@ -75,6 +88,10 @@ static void on_drain(struct gyr_conn *conn);
 static void on_timer(struct gyr_conn *conn);
 static int on_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span message);
 static void on_trouble(struct gyr_core *core, int err, uint64_t count);
+static int settings_load(const struct options *options, struct gyr_settings **settings,
+                         struct gyr_error *error);
+static void settings_print(const struct gyr_settings *settings);
+static void reload(const struct options *options, struct gyr_server *server);
 static void options_parse(struct options *options, int argc, char **argv);
 static void announce(const struct gyr_server *server);
 static void announce_ring(const struct gyr_server *server);
@@ -82,14 +99,29 @@ static void check(int err, const struct gyr_error *error);
 
 int main(int argc, char **argv)
 {
-    struct options options = {.config = gyr_config_default()};
+    struct options options = {.settings = calloc((size_t)argc, sizeof(struct setting))};
+    struct gyr_settings *settings;
+    struct gyr_error error = {.text = "no memory"};
+    check(options.settings == NULL ? GYR_ERR_MEMORY : 0, &error);
     options_parse(&options, argc, argv);
+    check(settings_load(&options, &settings, &error), &error);
+    if (options.print) {
+        settings_print(settings);
+    }
+    if (options.check) {
+        check(gyr_settings_check(settings, &error), &error);
+        printf("%sgyr-echo: configuration is usable\n", options.print ? "# " : "");
+    }
+    if (options.print || options.check) {
+        return 0;
+    }
 
-    /* The threads of the cores take no signal; sigwait below is the only place for these two. */
+    /* The threads of the cores take no signal; sigwait below is the only place for these. */
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
 
     struct shared shared = {0};
@@ -105,8 +137,8 @@ int main(int argc, char **argv)
         .on_trouble = on_trouble,
     };
     struct gyr_server *server;
-    struct gyr_error error;
-    check(gyr_server_create(&options.config, &service, &server, &error), &error);
+    check(gyr_server_create_with(settings, &service, &server, &error), &error);
+    gyr_settings_destroy(settings);
     for (unsigned i = 0; i < options.address_count; i++) {
         check(gyr_server_listen(server, options.addresses[i], &error), &error);
     }
@@ -115,13 +147,16 @@ int main(int argc, char **argv)
     announce(server);
 
     int signal_number;
-    sigwait(&signals, &signal_number);
+    while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP) {
+        reload(&options, server);
+    }
     atomic_store(&shared.stopping, true);
     gyr_server_stop(server);
     /* From here on a second signal does what it does to any program: it ends this one at once. */
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
     gyr_server_wait(server);
     gyr_server_destroy(server);
+    free(options.settings);
     return 0;
 }
 
@@ -456,19 +491,29 @@ static void usage_fail(const char *what, const char *argument)
     exit(2);
 }
 
-static void help_print(const struct gyr_config *config)
+static void help_print(void)
 {
-    static char settings[16384];
-    gyr_config_print(config, settings, sizeof(settings));
-    printf(USAGE "\n"
-                 "  --listen ADDRESS  127.0.0.1:8080 (the default), [::1]:8080, unix:/path\n"
-                 "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
-                 "  --set NAME=VALUE  one of these:\n\n%s",
-           settings);
+    static char settings[32768];
+    struct gyr_config config = gyr_config_default();
+    gyr_config_print(&config, settings, sizeof(settings));
+    printf(
+        USAGE
+        "\n"
+        "  --listen ADDRESS  127.0.0.1:8080 (the default), [::1]:8080, unix:/path\n"
+        "  --config FILE     read settings: name = value lines, and those of one core after a\n"
+        "                    line [core 1]; SIGHUP reads it again and takes over what can change\n"
+        "  --environment     read settings from GYR_<NAME> and GYR_CORE_1_<NAME>\n"
+        "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
+        "  --set NAME=VALUE  one setting, of one core with --set 'core 1.spin_us=50'\n"
+        "  --print-config    say what is set, and by whom, and end\n"
+        "  --check-config    say whether a start could use it, and end\n"
+        "\n"
+        "The command line wins over the environment, that over the file. The settings:\n\n%s",
+        settings);
     exit(0);
 }
 
-static void set_split(struct gyr_config *config, char *setting)
+static void setting_add(struct options *options, char *setting)
 {
     char *equals = strchr(setting, '=');
     if (equals == NULL) {
@@ -476,18 +521,19 @@ static void set_split(struct gyr_config *config, char *setting)
         return;
     }
     *equals = '\0';
-    struct gyr_error error;
-    check(gyr_config_set(config, setting, equals + 1, &error), &error);
+    options->settings[options->setting_count++] =
+        (struct setting){.name = setting, .value = equals + 1, .origin = "--set"};
 }
 
 static void options_parse(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"listen", required_argument, NULL, 'l'}, {"cores", required_argument, NULL, 'c'},
-        {"set", required_argument, NULL, 's'},    {"help", no_argument, NULL, 'h'},
+        {"listen", required_argument, NULL, 'l'}, {"config", required_argument, NULL, 'f'},
+        {"environment", no_argument, NULL, 'e'},  {"cores", required_argument, NULL, 'c'},
+        {"set", required_argument, NULL, 's'},    {"print-config", no_argument, NULL, 'p'},
+        {"check-config", no_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
     };
-    struct gyr_error error;
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
@@ -497,14 +543,27 @@ static void options_parse(struct options *options, int argc, char **argv)
             }
             options->addresses[options->address_count++] = optarg;
             break;
+        case 'f':
+            options->config = optarg;
+            break;
+        case 'e':
+            options->environment = true;
+            break;
         case 'c':
-            check(gyr_config_set(&options->config, "cores", optarg, &error), &error);
+            options->settings[options->setting_count++] =
+                (struct setting){.name = "cores", .value = optarg, .origin = "--cores"};
             break;
         case 's':
-            set_split(&options->config, optarg);
+            setting_add(options, optarg);
+            break;
+        case 'p':
+            options->print = true;
+            break;
+        case 'k':
+            options->check = true;
             break;
         case 'h':
-            help_print(&options->config);
+            help_print();
             break;
         case 'v':
             printf("gyr-echo " GYR_VERSION "\n");
@@ -519,6 +578,65 @@ static void options_parse(struct options *options, int argc, char **argv)
     if (options->address_count == 0) {
         options->addresses[options->address_count++] = "127.0.0.1:8080";
     }
+}
+
+/* ---- settings -------------------------------------------------------------------------------- */
+
+/* The layers, from the weakest to the strongest. */
+static int settings_load(const struct options *options, struct gyr_settings **settings_out,
+                         struct gyr_error *error)
+{
+    struct gyr_settings *settings;
+    int err = gyr_settings_create(NULL, &settings, error);
+    if (err != 0) {
+        return err;
+    }
+    if (options->config != NULL) {
+        err = gyr_settings_read(settings, options->config, error);
+    }
+    if (err == 0 && options->environment) {
+        err = gyr_settings_environment(settings, error);
+    }
+    for (unsigned i = 0; err == 0 && i < options->setting_count; i++) {
+        const struct setting *setting = &options->settings[i];
+        err = gyr_settings_set(settings, setting->name, setting->value, setting->origin, error);
+    }
+    if (err != 0) {
+        gyr_settings_destroy(settings);
+        return err;
+    }
+    *settings_out = settings;
+    return 0;
+}
+
+static void settings_print(const struct gyr_settings *settings)
+{
+    size_t size = gyr_settings_print(settings, NULL, 0) + 1;
+    char *text = malloc(size);
+    if (text != NULL) {
+        gyr_settings_print(settings, text, size);
+        fputs(text, stdout);
+    }
+    free(text);
+}
+
+/* SIGHUP: a mistake in the file is said, and the server goes on as it was. */
+static void reload(const struct options *options, struct gyr_server *server)
+{
+    struct gyr_settings *settings = NULL;
+    struct gyr_error error;
+    const char *what = options->config != NULL ? options->config : "the command line";
+    int err = settings_load(options, &settings, &error);
+    if (err == 0) {
+        err = gyr_server_reload(server, settings, &error);
+    }
+    if (err == 0) {
+        printf("gyr-echo: %s: settings are reloaded\n", what);
+    } else {
+        fprintf(stderr, "gyr-echo: nothing is reloaded: %s\n", error.text);
+    }
+    fflush(stdout);
+    gyr_settings_destroy(settings);
 }
 
 static void announce(const struct gyr_server *server)
