@@ -18,6 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #define ADDRESSES_MAX 16
 #define USAGE                                                                      \
@@ -54,6 +57,7 @@ static int on_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_
 static void on_trouble(struct gyr_core *core, int err, uint64_t count);
 static void options_parse(struct options *options, int argc, char **argv);
 static void announce(const struct gyr_server *server);
+static void notify(const char *state);
 static void check(int err, const struct gyr_error *error);
 
 int main(int argc, char **argv)
@@ -82,11 +86,19 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < options.address_count; i++) {
         check(gyr_server_listen(server, options.addresses[i], &error), &error);
     }
+    /* Sockets of a service manager, as of the unit gyr-echo.socket. */
+    int passed = gyr_server_adopt_activated(server, &error);
+    check(passed < 0 ? passed : 0, &error);
+    if (passed == 0 && options.address_count == 0) {
+        check(gyr_server_listen(server, "127.0.0.1:8080", &error), &error);
+    }
     check(gyr_server_start(server, &error), &error);
     announce(server);
+    notify("READY=1");
 
     int signal_number;
     sigwait(&signals, &signal_number);
+    notify("STOPPING=1");
     gyr_server_stop(server);
     /* From here on a second signal does what it does to any program: it ends this one at once. */
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
@@ -286,7 +298,8 @@ static void help_print(const struct gyr_config *config)
     static char settings[16384];
     gyr_config_print(config, settings, sizeof(settings));
     printf(USAGE "\n"
-                 "  --listen ADDRESS  127.0.0.1:8080 (the default), [::1]:8080, unix:/path\n"
+                 "  --listen ADDRESS  127.0.0.1:8080, [::1]:8080, unix:/path; without any: the\n"
+                 "                    sockets that systemd passes, or else 127.0.0.1:8080\n"
                  "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
                  "  --set NAME=VALUE  one of these:\n\n%s",
            settings);
@@ -341,9 +354,6 @@ static void options_parse(struct options *options, int argc, char **argv)
     if (optind < argc) {
         usage_fail("unexpected argument", argv[optind]);
     }
-    if (options->address_count == 0) {
-        options->addresses[options->address_count++] = "127.0.0.1:8080";
-    }
 }
 
 static void announce(const struct gyr_server *server)
@@ -357,4 +367,26 @@ static void announce(const struct gyr_server *server)
     unsigned count = gyr_server_core_count(server);
     printf(" with %u %s\n", count, count == 1 ? "core" : "cores");
     fflush(stdout);
+}
+
+/* Tell the service manager how far we are, if it wants to know: sd_notify(3). */
+static void notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (path == NULL || strlen(path) >= sizeof(address.sun_path)) {
+        return;
+    }
+    size_t size = strlen(path);
+    memcpy(address.sun_path, path, size);
+    if (path[0] == '@') { /* a name without a file begins with a zero */
+        address.sun_path[0] = '\0';
+    }
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        /* If nobody hears it, the manager's time limit decides. */
+        (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+                     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
+        close(fd);
+    }
 }

@@ -2,6 +2,11 @@
 /* Every test, once; `tools/suites --write` keeps the list. Included several times, with SUITE and
  * TEST defined anew each time, so it has no guard. */
 
+SUITE(activation)
+TEST(activation, activation_counts_what_is_for_this_process)
+TEST(activation, activation_rejects_what_is_malformed)
+TEST(activation, activation_names_each_socket)
+
 SUITE(base64)
 TEST(base64, base64_agrees_with_rfc_4648_section_10)
 TEST(base64, base64_returns_every_byte_in_every_place)
@@ -126,6 +131,13 @@ TEST(http_target, http_authority_accepts_what_rfc_3986_allows)
 TEST(http_target, http_authority_rejects_what_could_be_read_two_ways)
 TEST(http_target, http_target_knows_every_byte_at_every_place)
 TEST(http_target, http_authority_knows_every_byte_at_every_place)
+
+SUITE(list)
+TEST(list, list_keeps_the_order_of_pushes)
+TEST(list, list_removes_from_either_end_and_the_middle)
+TEST(list, list_remove_does_nothing_to_what_is_in_no_list)
+TEST(list, list_node_knows_whether_it_is_in_a_list)
+TEST(list, list_splice_moves_all_to_the_end)
 
 SUITE(listener)
 TEST(listener, listener_parse_takes_addresses)
@@ -280,6 +292,11 @@ SUITE(sha1)
 TEST(sha1, sha1_agrees_with_fips_180_examples)
 TEST(sha1, sha1_hashes_a_million_letters)
 TEST(sha1, sha1_pads_at_every_edge_of_a_block)
+
+SUITE(simd)
+TEST(simd, simd_level_names_are_all_different)
+TEST(simd, simd_detect_finds_the_same_each_time)
+TEST(simd, simd_detect_agrees_with_the_kernel)
 
 SUITE(stats)
 TEST(stats, stats_sum_adds_every_counter)
