@@ -41,7 +41,11 @@ struct gyr_span {
 /* clang-format off */
 #define GYR_LITERAL(text) {"" text, sizeof(text) - 1}
 /* clang-format on */
+#ifdef __cplusplus
+#define GYR_SPAN(text) (gyr_span GYR_LITERAL(text)) /* C++ has no compound literals */
+#else
 #define GYR_SPAN(text) ((struct gyr_span)GYR_LITERAL(text))
+#endif
 
 /* One line of text for people: what was wrong, with which value, and what to do about it. */
 struct gyr_error {
