@@ -44,6 +44,8 @@ TEST(core, core_listens_without_taking_memory)
 TEST(core, core_spins_after_work_and_then_sleeps)
 TEST(core, core_drain_spreads_1001_over_its_window)
 TEST(core, core_drain_lets_requests_end_and_takes_no_more)
+TEST(core, core_drain_waits_for_idle_peers_only_as_long_as_they_may_be_reading)
+TEST(core, core_drain_closes_idle_peers_that_answer_at_once)
 TEST(core, core_drain_cuts_what_is_left_at_its_deadline)
 
 SUITE(error)
