@@ -551,14 +551,16 @@ void session_http_on_limit(struct transport *transport)
     } else if (exchange != NULL || transport->http.partial != NULL) {
         session_http_fail(transport, GYR_ERR_TIMEOUT);
     } else {
-        transport_end(transport); /* nothing was asked: nothing to answer */
+        transport_end_idle(transport, transport->phase_ms); /* nothing was asked: no answer */
     }
 }
 
 void session_http_drain(struct transport *transport)
 {
     transport->flags |= TRANSPORT_F_LAST_REQUEST;
-    if (transport->exchange == NULL) {
-        transport_end(transport);
+    if (transport->http.partial != NULL) {
+        transport_end(transport); /* it is not idle: the rest of the head is on its way */
+    } else if (transport->exchange == NULL) {
+        transport_end_idle(transport, transport->phase_ms);
     }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Slots, states and time limits of transports. Journey: hops 2 and 13.
  *
+ *                               +------------------ transport_end_idle --------------------+
+ *                               |                                                          v
  *     FREE --transport_open--> OPEN --transport_end--> ENDING --(queue empty) stream_end--> LINGER
  *       ^                       |                        |                                   |
  *       |                       +---- transport_cut -----+----- or the peer's end of stream--+
@@ -20,6 +22,7 @@ static void transport_refuse(struct core *core, int fd, int err);
 static struct transport *slot_acquire(struct core *core, struct core_slots *slots);
 static bool turn_send_is_awaited(const struct transport *transport);
 static void stream_end(struct transport *transport);
+static void stream_shut(struct transport *transport, uint32_t since_ms);
 static bool limit_passed(const struct transport *transport, uint32_t since_ms, uint32_t limit_ms);
 static void due_lower(struct session_limit *limit, uint32_t since_ms, uint32_t limit_ms);
 
@@ -157,6 +160,22 @@ void transport_end(struct transport *transport)
     transport_mark(transport, 0);
 }
 
+void transport_end_idle(struct transport *transport, uint32_t since_ms)
+{
+    uint32_t now_ms = core_now32(transport->core);
+    if (transport->state != TRANSPORT_OPEN || transport->queue_head != NULL ||
+        transport_is_sending(transport) || (transport->flags & TRANSPORT_F_END_OF_STREAM) != 0) {
+        transport_end(transport);
+        return;
+    }
+    /* A slow peer has taken the last of our bytes later; a send of long ago does not count. */
+    if (transport->send_ms - since_ms <= now_ms - since_ms) {
+        since_ms = transport->send_ms;
+    }
+    stream_shut(transport, since_ms);
+    transport_mark(transport, 0);
+}
+
 void transport_cut(struct transport *transport, bool reset)
 {
     if (transport->state == TRANSPORT_FREE || transport->state == TRANSPORT_CLOSING) {
@@ -273,10 +292,16 @@ static void stream_end(struct transport *transport)
         transport_cut(transport, false);
         return;
     }
+    stream_shut(transport, core_now32(transport->core));
+}
+
+/* Our stream ends; the peer has close_timeout_ms for its own, counted from `since_ms`. */
+static void stream_shut(struct transport *transport, uint32_t since_ms)
+{
     struct core *core = transport->core;
     core->ring->ops->shutdown(core->ring, transport->fd, 1);
     transport->state = TRANSPORT_LINGER;
-    transport->phase_ms = core_now32(core);
+    transport->phase_ms = since_ms;
     transport_timer_update(transport);
 }
 

@@ -21,6 +21,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #define ADDRESSES_MAX 16
 #define PIECE_MAX     65536
@@ -95,6 +98,7 @@ static void reload(const struct options *options, struct gyr_server *server);
 static void options_parse(struct options *options, int argc, char **argv);
 static void announce(const struct gyr_server *server);
 static void announce_ring(const struct gyr_server *server);
+static void notify(const char *state);
 static void check(int err, const struct gyr_error *error);
 
 int main(int argc, char **argv)
@@ -142,15 +146,23 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < options.address_count; i++) {
         check(gyr_server_listen(server, options.addresses[i], &error), &error);
     }
+    /* Sockets of a service manager, as of the unit gyr-echo.socket. */
+    int passed = gyr_server_adopt_activated(server, &error);
+    check(passed < 0 ? passed : 0, &error);
+    if (passed == 0 && options.address_count == 0) {
+        check(gyr_server_listen(server, "127.0.0.1:8080", &error), &error);
+    }
     check(gyr_server_start(server, &error), &error);
     announce_ring(server);
     announce(server);
+    notify("READY=1");
 
     int signal_number;
     while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP) {
         reload(&options, server);
     }
     atomic_store(&shared.stopping, true);
+    notify("STOPPING=1");
     gyr_server_stop(server);
     /* From here on a second signal does what it does to any program: it ends this one at once. */
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
@@ -499,7 +511,8 @@ static void help_print(void)
     printf(
         USAGE
         "\n"
-        "  --listen ADDRESS  127.0.0.1:8080 (the default), [::1]:8080, unix:/path\n"
+        "  --listen ADDRESS  127.0.0.1:8080, [::1]:8080, unix:/path; without any: the\n"
+        "                    sockets that systemd passes, or else 127.0.0.1:8080\n"
         "  --config FILE     read settings: name = value lines, and those of one core after a\n"
         "                    line [core 1]; SIGHUP reads it again and takes over what can change\n"
         "  --environment     read settings from GYR_<NAME> and GYR_CORE_1_<NAME>\n"
@@ -575,9 +588,6 @@ static void options_parse(struct options *options, int argc, char **argv)
     if (optind < argc) {
         usage_fail("unexpected argument", argv[optind]);
     }
-    if (options->address_count == 0) {
-        options->addresses[options->address_count++] = "127.0.0.1:8080";
-    }
 }
 
 /* ---- settings -------------------------------------------------------------------------------- */
@@ -652,11 +662,33 @@ static void announce(const struct gyr_server *server)
     fflush(stdout);
 }
 
+<<<<<<< HEAD
 /* The kernel's io_uring may be forbidden or missing: the line says how to get it. */
 static void announce_ring(const struct gyr_server *server)
 {
     const char *reason = gyr_server_ring_reason(server);
     if (reason[0] != '\0') {
         fprintf(stderr, "gyr-echo: %s instead of io_uring: %s\n", gyr_server_ring(server), reason);
+=======
+/* Tell the service manager how far we are, if it wants to know: sd_notify(3). */
+static void notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (path == NULL || strlen(path) >= sizeof(address.sun_path)) {
+        return;
+    }
+    size_t size = strlen(path);
+    memcpy(address.sun_path, path, size);
+    if (path[0] == '@') { /* a name without a file begins with a zero */
+        address.sun_path[0] = '\0';
+    }
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        /* If nobody hears it, the manager's time limit decides. */
+        (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+                     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
+        close(fd);
+>>>>>>> h/pack
     }
 }

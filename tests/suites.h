@@ -2,6 +2,11 @@
 /* Every test, once; `tools/suites --write` keeps the list. Included several times, with SUITE and
  * TEST defined anew each time, so it has no guard. */
 
+SUITE(activation)
+TEST(activation, activation_counts_what_is_for_this_process)
+TEST(activation, activation_rejects_what_is_malformed)
+TEST(activation, activation_names_each_socket)
+
 SUITE(address)
 TEST(address, address_parse_agrees_with_inet_pton_on_every_form)
 TEST(address, address_parse_agrees_with_inet_pton_on_random_text)
@@ -53,6 +58,8 @@ TEST(core, core_listens_without_taking_memory)
 TEST(core, core_spins_after_work_and_then_sleeps)
 TEST(core, core_drain_spreads_1001_over_its_window)
 TEST(core, core_drain_lets_requests_end_and_takes_no_more)
+TEST(core, core_drain_waits_for_idle_peers_only_as_long_as_they_may_be_reading)
+TEST(core, core_drain_closes_idle_peers_that_answer_at_once)
 TEST(core, core_drain_cuts_what_is_left_at_its_deadline)
 
 SUITE(error)
@@ -157,6 +164,13 @@ TEST(http_target, http_authority_accepts_what_rfc_3986_allows)
 TEST(http_target, http_authority_rejects_what_could_be_read_two_ways)
 TEST(http_target, http_target_knows_every_byte_at_every_place)
 TEST(http_target, http_authority_knows_every_byte_at_every_place)
+
+SUITE(list)
+TEST(list, list_keeps_the_order_of_pushes)
+TEST(list, list_removes_from_either_end_and_the_middle)
+TEST(list, list_remove_does_nothing_to_what_is_in_no_list)
+TEST(list, list_node_knows_whether_it_is_in_a_list)
+TEST(list, list_splice_moves_all_to_the_end)
 
 SUITE(listener)
 TEST(listener, listener_parse_takes_addresses)
@@ -376,6 +390,11 @@ SUITE(sha1)
 TEST(sha1, sha1_agrees_with_fips_180_examples)
 TEST(sha1, sha1_hashes_a_million_letters)
 TEST(sha1, sha1_pads_at_every_edge_of_a_block)
+
+SUITE(simd)
+TEST(simd, simd_level_names_are_all_different)
+TEST(simd, simd_detect_finds_the_same_each_time)
+TEST(simd, simd_detect_agrees_with_the_kernel)
 
 SUITE(stats)
 TEST(stats, stats_sum_adds_every_counter)

@@ -41,7 +41,11 @@ struct gyr_span {
 /* clang-format off */
 #define GYR_LITERAL(text) {"" text, sizeof(text) - 1}
 /* clang-format on */
+#ifdef __cplusplus
+#define GYR_SPAN(text) (gyr_span GYR_LITERAL(text)) /* C++ has no compound literals */
+#else
 #define GYR_SPAN(text) ((struct gyr_span)GYR_LITERAL(text))
+#endif
 
 /* One line of text for people: what was wrong, with which value, and what to do about it. */
 struct gyr_error {
@@ -362,9 +366,11 @@ GYR_API GYR_MUST_CHECK int gyr_server_listen(struct gyr_server *server, const ch
 GYR_API GYR_MUST_CHECK int gyr_server_adopt(struct gyr_server *server, int fd,
                                             struct gyr_error *error);
 
-/* Listen on every descriptor that a service manager has passed to this process (LISTEN_FDS,
- * LISTEN_PID of sd_listen_fds(3)), and take the two variables out of the environment. Returns how
- * many there were: 0 without a manager. Otherwise as gyr_server_adopt. Before other threads. */
+/* Listen on every descriptor that a service manager has passed to this process: LISTEN_PID,
+ * LISTEN_FDS and LISTEN_FDNAMES, as in sd_listen_fds(3). Takes the variables out of the
+ * environment, whatever it returns: how many sockets there were, 0 without a manager; or
+ * GYR_ERR_ARGUMENT for a variable that is malformed and for what does not listen, GYR_ERR_LIMIT,
+ * otherwise as gyr_server_adopt, each with a line in `error`. Before other threads. */
 GYR_API GYR_MUST_CHECK int gyr_server_adopt_activated(struct gyr_server *server,
                                                       struct gyr_error *error);
 

@@ -334,6 +334,86 @@ void core_drain_lets_requests_end_and_takes_no_more(void)
     kit_end(&kit);
 }
 
+void core_drain_waits_for_idle_peers_only_as_long_as_they_may_be_reading(void)
+{
+    enum {
+        LONG_AGO,
+        JUST_NOW,
+        NEVER_ASKED,
+        IN_A_HEAD,
+        SLOW,
+        KINDS
+    };
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.close_timeout_ms = 2000;
+    kit.config.shutdown_window_ms = 0;
+    kit_start(&kit);
+    int fds[KINDS];
+    for (unsigned i = 0; i < KINDS; i++) {
+        kit_connect(&kit);
+        fds[i] = kit.fd;
+    }
+    kit.fd = fds[LONG_AGO];
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT_OUTPUT(&kit, KIT_OK, "answered");
+    kit.fd = fds[SLOW];
+    kit_room(&kit, 0);
+    KIT_INPUT(&kit, KIT_GET("/"));
+    kit_advance(&kit, 2500);
+    kit_room(&kit, SIZE_MAX);
+    EXPECT_OUTPUT(&kit, KIT_OK, "taken so late");
+    kit.fd = fds[JUST_NOW];
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT_OUTPUT(&kit, KIT_OK, "answered");
+    kit.fd = fds[IN_A_HEAD];
+    KIT_INPUT(&kit, "GET / HTTP/1.1\r\n");
+    kit_advance(&kit, 500);
+    core_stop(kit.core);
+    kit_run(&kit);
+    for (unsigned i = 0; i < KINDS; i++) {
+        kit.fd = fds[i];
+        EXPECT(kit_is_ended(&kit), "each sees the end of our stream at once");
+    }
+    kit_advance(&kit, 5);
+    for (unsigned i = 0; i < KINDS; i++) {
+        kit.fd = fds[i];
+        bool gone = i == LONG_AGO || i == NEVER_ASKED;
+        EXPECT_INT(kit_is_closed(&kit), gone, "and is waited for if it may be reading yet");
+        EXPECT(!kit_is_reset(&kit), "none sees a reset");
+    }
+    kit_advance(&kit, 1490);
+    kit.fd = fds[JUST_NOW];
+    EXPECT(!kit_is_closed(&kit), "until 2000 ms after the answer");
+    EXPECT_INT(kit.core->state, CORE_DRAINING, "it waits for this one");
+    kit_advance(&kit, 10);
+    for (unsigned i = 0; i < KINDS; i++) {
+        kit.fd = fds[i];
+        EXPECT_INT(kit_is_closed(&kit), i != IN_A_HEAD, "who sends just now has all of the time");
+        EXPECT(!kit_is_reset(&kit), "none sees a reset");
+    }
+    kit_advance(&kit, 510);
+    EXPECT_INT(kit.core->state, CORE_ENDED, "and the core ends");
+    kit_end(&kit);
+}
+
+void core_drain_closes_idle_peers_that_answer_at_once(void)
+{
+    struct kit kit;
+    kit_begin(&kit);
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT_OUTPUT(&kit, KIT_OK, "answered");
+    core_stop(kit.core);
+    kit_run(&kit);
+    EXPECT(kit_is_ended(&kit) && !kit_is_closed(&kit), "told");
+    KIT_INPUT(&kit, KIT_GET("/late"));
+    EXPECT_INT(kit.counts[KIT_REQUEST], 1, "a request that was on its way is dropped");
+    EXPECT(!kit_is_reset(&kit), "without a reset, which would take the answer");
+    kit_end_of_stream(&kit);
+    EXPECT(kit_is_closed(&kit) && !kit_is_reset(&kit), "closed as soon as it has heard");
+    kit_end(&kit);
+}
+
 void core_drain_cuts_what_is_left_at_its_deadline(void)
 {
     struct kit kit;
