@@ -99,8 +99,8 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 # ---- what people type --------------------------------------------------------------------------
 
 .PHONY: all run test check tidy sim fuzz autobahn http-probes http-differential bench install \
-    uninstall clean help format lib programs tests fuzzers venv check-format check-headers check-style check-symbols check-unit \
-    check-sim
+    uninstall clean help format lib programs tests fuzzers venv check-format check-headers \
+    check-style check-symbols check-unit check-sim
 
 all: lib programs ## build the libraries and programs (default)
 	@:

@@ -38,6 +38,7 @@ class Case:
     interim: bool = False  # a 100 Continue may come
     check: object = None  # further demands on the first answer
     no_body: bool = False  # the first answer is to HEAD
+    ends: bool = False  # whoever takes it must end the connection (RFC 9112 section 6.1)
 
     def __post_init__(self):
         accepted = self.right[0] != CLOSED and self.right[0] < 400
