@@ -98,9 +98,9 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 
 # ---- what people type --------------------------------------------------------------------------
 
-.PHONY: all run test check tidy sim fuzz autobahn bench install uninstall clean help format \
-    deb test-packages lib programs tests fuzzers venv check-format check-headers check-style check-symbols check-unit \
-    check-sim
+.PHONY: all run test check tidy sim fuzz autobahn http-probes http-differential bench install \
+    uninstall deb test-packages clean help format lib programs tests fuzzers venv check-format \
+    check-headers check-style check-symbols check-unit check-sim
 
 all: lib programs ## build the libraries and programs (default)
 	@:
@@ -137,6 +137,18 @@ autobahn: ## the Autobahn test suite against gyr-echo, sections 1 to 7, 9 and 10
 	@+$(MAKE) MODE=release all venv
 	@tests/autobahn/run
 
+http-probes: ## hostile HTTP against gyr-echo on each ring (PROBES="--ring uring SMUG-" for some)
+	@tools/setup build test
+	@+$(MAKE) all
+	@GYR_BIN=$(CURDIR)/$(B)/bin MODE=$(MODE) PYTHONDONTWRITEBYTECODE=1 \
+	    /usr/bin/python3 tests/probes/run.py $(PROBES)
+
+http-differential: ## the same against nginx and h2o, too: writes docs/http-differences.md
+	@tools/setup build peers
+	@+$(MAKE) all
+	@GYR_BIN=$(CURDIR)/$(B)/bin MODE=$(MODE) PYTHONDONTWRITEBYTECODE=1 \
+	    /usr/bin/python3 tests/probes/differential.py
+
 bench: ## the benchmarks of bench/ (BENCH="E1 H1" for some of them)
 	@tools/setup build test
 	@+$(MAKE) MODE=release all $(BENCHES:$(B)/%=build/release/%)
@@ -146,7 +158,7 @@ format: ## let clang-format rewrite the sources
 	@clang-format -i $(FORMATTED)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo '  with MODE=release|debug|asan|tsan|cov (output in build/MODE/), V=1 to see the commands,'
 	@echo '  CC=clang for another compiler, SETUP=none to keep tools/setup from installing anything'
 

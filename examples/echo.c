@@ -662,14 +662,15 @@ static void announce(const struct gyr_server *server)
     fflush(stdout);
 }
 
-<<<<<<< HEAD
 /* The kernel's io_uring may be forbidden or missing: the line says how to get it. */
 static void announce_ring(const struct gyr_server *server)
 {
     const char *reason = gyr_server_ring_reason(server);
     if (reason[0] != '\0') {
         fprintf(stderr, "gyr-echo: %s instead of io_uring: %s\n", gyr_server_ring(server), reason);
-=======
+    }
+}
+
 /* Tell the service manager how far we are, if it wants to know: sd_notify(3). */
 static void notify(const char *state)
 {
@@ -689,6 +690,5 @@ static void notify(const char *state)
         (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
         close(fd);
->>>>>>> h/pack
     }
 }
