@@ -2,7 +2,7 @@
 /* The kernel seam's contract on io_uring. The world is the machine's own: clients are TCP sockets
  * over loopback, listeners have fresh ports, and a foreign thread is a thread. Nothing here waits
  * for a time: loopback may deliver late, so the scripts ask again. */
-#include "tests/ring_contract.h"
+#include "tests/ring_contract_disk.h"
 
 #include <CUnit/CUnit.h>
 
@@ -180,6 +180,12 @@ static const struct ring_contract_world uring_world = {
     .client_reset = client_reset,
     .thread_start = thread_start,
     .thread_join = thread_join,
+    .folder_open = disk_folder_open,
+    .folder_close = disk_folder_close,
+    .file_make = disk_file_make,
+    .folder_make = disk_folder_make,
+    .link_make = disk_link_make,
+    .fifo_make = disk_fifo_make,
     .is_ready = is_ready,
     .idle = idle,
 };
