@@ -12,12 +12,13 @@
 
 enum exchange_state {
     EXCHANGE_FREE,
-    EXCHANGE_REQUEST,  /* on_request has run, or runs; not answered */
-    EXCHANGE_ANSWERED, /* the response is queued */
-    EXCHANGE_UPGRADED, /* gyr_upgrade was accepted; the 101 is queued */
-    EXCHANGE_OPEN,     /* a WebSocket */
-    EXCHANGE_CLOSING,  /* our Close is queued; the peer's has not come */
-    EXCHANGE_CLOSED,   /* on_close or on_done is running or has run */
+    EXCHANGE_REQUEST,   /* on_request has run, or runs; not answered */
+    EXCHANGE_STREAMING, /* gyr_respond_begin; the content comes in pieces */
+    EXCHANGE_ANSWERED,  /* the response is queued */
+    EXCHANGE_UPGRADED,  /* gyr_upgrade was accepted; the 101 is queued */
+    EXCHANGE_OPEN,      /* a WebSocket */
+    EXCHANGE_CLOSING,   /* our Close is queued; the peer's has not come */
+    EXCHANGE_CLOSED,    /* on_close or on_done is running or has run */
 };
 
 enum exchange_flags {
@@ -84,11 +85,15 @@ MUST_CHECK int exchange_may_send(const struct gyr_conn *exchange, enum gyr_opcod
                                  struct gyr_span payload, unsigned flags);
 
 /* Nothing may be handed to it now. While closing nothing is anyway: what comes is only looked
- * through for the peer's Close. */
+ * through for the peer's Close. Behind a request whose response goes on comes the next request. */
 static inline bool exchange_is_waiting(const struct gyr_conn *exchange)
 {
     unsigned waits = EXCHANGE_F_PENDING | EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH;
-    return (exchange->flags & waits) != 0 && exchange->state < EXCHANGE_CLOSING;
+    if ((exchange->flags & waits) != 0) {
+        return exchange->state < EXCHANGE_CLOSING;
+    }
+    return UNLIKELY(exchange->state == EXCHANGE_STREAMING) &&
+           (exchange->flags & EXCHANGE_F_BODY) == 0;
 }
 
 static inline struct core *exchange_core(const struct gyr_conn *exchange)

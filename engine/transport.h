@@ -58,7 +58,8 @@ struct entry {
     uint8_t kind;        /* enum entry_kind */
     uint8_t opcode;      /* messages */
     uint8_t flags;       /* messages: GYR_FIRST, GYR_LAST */
-    uint8_t header_size; /* messages: set when the entry goes out */
+    uint8_t header_size; /* messages: set when queued, written when the entry goes out; raw bytes:
+                            what stands in front of the payload already */
     uint8_t bytes[WS_SERVER_HEADER_SIZE_MAX];
     /* capacity payload bytes and MESSAGE_PADDING follow */
 };
@@ -79,10 +80,26 @@ struct backlog {
     uint8_t bytes[]; /* capacity and MESSAGE_PADDING */
 };
 
+enum http_stream_flags {
+    HTTP_STREAM_F_CHUNKED = 1 << 0,
+    HTTP_STREAM_F_SIZED = 1 << 1,   /* Content-Length was written */
+    HTTP_STREAM_F_DROPPED = 1 << 2, /* of the content nothing is sent: HEAD, 204, 304 */
+    HTTP_STREAM_F_ENDED = 1 << 3,   /* its end is queued; on_done is owed */
+};
+
+/* A response whose content comes in pieces. */
+struct http_stream {
+    uint64_t remaining; /* content bytes still to come, with HTTP_STREAM_F_SIZED */
+    uint64_t burst;     /* bytes queued in this turn, or since on_drain */
+    uint32_t turn;      /* of `burst`, modulo 2^32 */
+    uint8_t flags;      /* enum http_stream_flags */
+};
+
 /* HTTP/1.1 on a transport. */
 struct session_http {
     struct http_request *partial; /* owned; while a head is incomplete */
     struct http_state *state;     /* owned; while a request has content or may be upgraded */
+    struct http_stream stream;
 };
 
 /* WebSocket on a transport. */

@@ -153,7 +153,9 @@ void transport_queue(struct transport *transport, struct entry *entry)
         entry_free(transport, entry);
         return;
     }
-    entry->header_size = entry->kind == ENTRY_RAW ? 0 : (uint8_t)ws_frame_header_size(entry->size);
+    if (entry->kind != ENTRY_RAW) {
+        entry->header_size = (uint8_t)ws_frame_header_size(entry->size);
+    }
     bool was_empty = transport->queue_head == NULL;
     transport->core->message.in_place = NULL;
     queue_insert(transport, entry);
