@@ -4,6 +4,7 @@
  * for requests. */
 #include "engine/session.h"
 
+#include "proto/http_byte.h"
 #include "proto/http_response.h"
 
 #define RESPONSE_HEAD_MAX 512 /* of the lines that the engine writes */
@@ -138,7 +139,11 @@ int session_http_upgrade(struct gyr_conn *exchange, const struct gyr_upgrade *up
     if (exchange->state != EXCHANGE_REQUEST || (exchange->flags & EXCHANGE_F_HANDSHAKE) == 0) {
         return GYR_ERR_STATE;
     }
-    size_t size = RESPONSE_HEAD_MAX + upgrade->subprotocol.size;
+    struct span subprotocol = span_internal(upgrade->subprotocol);
+    if (!http_bytes_are(subprotocol.ptr, subprotocol.size, HTTP_BYTE_TOKEN)) {
+        return GYR_ERR_ARGUMENT; /* it is one word (RFC 6455 section 4.1) */
+    }
+    size_t size = RESPONSE_HEAD_MAX + subprotocol.size;
     for (size_t i = 0; i < upgrade->field_count; i++) {
         if (field_is_reserved(upgrade->fields[i].name)) {
             return GYR_ERR_ARGUMENT;
@@ -156,9 +161,8 @@ int session_http_upgrade(struct gyr_conn *exchange, const struct gyr_upgrade *up
     http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("Upgrade"));
     http_write_field(&writer, SPAN_LITERAL("Sec-WebSocket-Accept"),
                      span_of(state->accept, sizeof(state->accept)));
-    if (upgrade->subprotocol.size != 0) {
-        http_write_field(&writer, SPAN_LITERAL("Sec-WebSocket-Protocol"),
-                         span_internal(upgrade->subprotocol));
+    if (subprotocol.size != 0) {
+        http_write_field(&writer, SPAN_LITERAL("Sec-WebSocket-Protocol"), subprotocol);
     }
     for (size_t i = 0; i < upgrade->field_count; i++) {
         http_write_field(&writer, span_internal(upgrade->fields[i].name),

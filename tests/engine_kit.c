@@ -233,7 +233,6 @@ static void check_order(struct kit *kit, struct kit_conn_data *data, enum kit_ca
         break;
     case KIT_MESSAGE:
     case KIT_PART:
-    case KIT_DRAIN:
         good = in_websocket;
         break;
     case KIT_CLOSE:
@@ -241,6 +240,7 @@ static void check_order(struct kit *kit, struct kit_conn_data *data, enum kit_ca
         data->closed = true;
         kit->exchanges_open--;
         break;
+    case KIT_DRAIN:
     case KIT_MAIL:
     case KIT_TIMER:
     case KIT_CALLS:

@@ -315,7 +315,8 @@ struct gyr_service {
     int (*on_part)(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span part,
                    unsigned flags);
     /* The queue had reached send_queue_high, or refused something, and has fallen to
-     * send_queue_low. */
+     * send_queue_low: of a WebSocket, or of a response between gyr_respond_begin and
+     * gyr_respond_end. */
     void (*on_drain)(struct gyr_conn *conn);
     /* What gyr_mail brought; conn is NULL if the connection has gone. */
     void (*on_mail)(struct gyr_conn *conn, void *mail);
@@ -445,29 +446,37 @@ GYR_API GYR_MUST_CHECK int gyr_respond_text(struct gyr_conn *conn, unsigned stat
 GYR_API GYR_MUST_CHECK int gyr_respond_not_allowed(struct gyr_conn *conn, const char *allow);
 
 /* Begin a response whose content comes in pieces (RFC 9112 section 7.1): from on_request or on_body
- * on. `response->content` must be empty. The exchange then lives until gyr_respond_end, however its
- * callbacks return; the client's next request waits. A HEAD request gets the head, and what is sent
- * of the content is dropped. Errors as gyr_respond. */
+ * on. `response->content` must be empty. The exchange then lives until gyr_respond_end or until the
+ * connection is lost, and when the server stops until shutdown_deadline_ms has passed. Its
+ * callbacks may return 0, GYR_PENDING or GYR_QUEUE_HIGH, and the last two let the request's content
+ * wait; after a negative result the connection is reset. The client's next request waits, the end
+ * of its stream does not end the response, and of the time limits only send_timeout_ms holds. A
+ * HEAD request gets the head, and what is sent of the content is dropped. Errors as gyr_respond. */
 GYR_API GYR_MUST_CHECK int gyr_respond_begin(struct gyr_conn *conn,
                                              const struct gyr_response *response);
 
 /* Queue a piece; copied. On the connection's thread: in any callback of this exchange, a timer or
- * on_mail. Returns 0 or GYR_QUEUE_HIGH: wait for on_drain; GYR_ERR_BACKPRESSURE if the piece would
- * take the queue past send_queue_size_max (nothing is queued; wait for on_drain); GYR_ERR_MEMORY;
+ * on_mail. Returns 0; GYR_QUEUE_HIGH if it was taken and the queue, or what the response has had of
+ * this turn of the core, has reached send_queue_high: wait for on_drain; GYR_ERR_BACKPRESSURE if
+ * the piece would take the queue past send_queue_size_max (nothing is queued; wait for on_drain);
+ * GYR_ERR_ARGUMENT for a piece of 2 GiB or more; GYR_ERR_MEMORY;
  * GYR_ERR_STATE outside of such a response; GYR_ERR_CLOSED when the connection is lost (on_done
  * follows). */
 GYR_API GYR_MUST_CHECK int gyr_respond_part(struct gyr_conn *conn, struct gyr_span piece);
 
-/* End it. on_done follows. */
+/* End it, and a GYR_PENDING with it. GYR_ERR_STATE outside of such a response. Otherwise on_done
+ * follows, behind what is left of the request's content: with GYR_DONE_ABORTED after
+ * GYR_ERR_CLOSED, when the connection is lost, and after GYR_ERR_MEMORY, when the end could not be
+ * queued and the connection is reset. */
 GYR_API GYR_MUST_CHECK int gyr_respond_end(struct gyr_conn *conn);
 
 /* An event of a stream (HTML Living Standard, section 9.2). */
 struct gyr_event {
     size_t size;           /* sizeof(struct gyr_event) */
     struct gyr_span event; /* its type; size 0: "message" */
-    struct gyr_span data;  /* UTF-8; may have several lines */
-    struct gyr_span id;    /* ptr NULL: unchanged; size 0: forget the last one */
-    uint32_t retry_ms;     /* 0: unchanged */
+    struct gyr_span data; /* UTF-8; may have several lines; ptr NULL: no event, only what follows */
+    struct gyr_span id;   /* ptr NULL: unchanged; size 0: forget the last one */
+    uint32_t retry_ms;    /* 0: unchanged */
 };
 
 /* Begin a stream of events: 200 with text/event-stream, Cache-Control: no-store. Ended by
