@@ -85,14 +85,16 @@ MUST_CHECK int exchange_may_send(const struct gyr_conn *exchange, enum gyr_opcod
                                  struct gyr_span payload, unsigned flags);
 
 /* Nothing may be handed to it now. While closing nothing is anyway: what comes is only looked
- * through for the peer's Close. Behind a request whose response goes on comes the next request. */
+ * through for the peer's Close. Behind a request whose response goes on, or has ended and is not
+ * finished yet, comes the next request. */
 static inline bool exchange_is_waiting(const struct gyr_conn *exchange)
 {
     unsigned waits = EXCHANGE_F_PENDING | EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH;
     if ((exchange->flags & waits) != 0) {
         return exchange->state < EXCHANGE_CLOSING;
     }
-    return UNLIKELY(exchange->state == EXCHANGE_STREAMING) &&
+    return UNLIKELY(exchange->state == EXCHANGE_STREAMING ||
+                    exchange->state == EXCHANGE_ANSWERED) &&
            (exchange->flags & EXCHANGE_F_BODY) == 0;
 }
 

@@ -6,6 +6,8 @@
  *     GET  /plaintext  Hello, World!
  *     GET  /stats      every counter as JSON
  *     POST /upload     length and hash of the body, which is hashed as it arrives
+ *     GET  /events     the same counters as server-sent events, one a second; ?count=N&interval_ms=M
+ *     GET  /stream     ?size=N&piece=M: so many bytes in pieces, as fast as they are read
  *
  * Read main first, then on_request and what it calls: functions named on_* are called by the
  * engine, on the thread of the core that has the connection. */
@@ -15,11 +17,14 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ADDRESSES_MAX 16
+#define PIECE_MAX     65536
+#define PATTERN_SIZE  251 /* the content of /stream: each byte is its place modulo this */
 #define USAGE                                                                      \
     "usage: gyr-echo [--listen ADDRESS]... [--cores LIST] [--set NAME=VALUE]...\n" \
     "                [--help] [--version]\n"
@@ -34,11 +39,27 @@ struct options {
     unsigned address_count;
 };
 
+enum task {
+    TASK_NONE,
+    TASK_UPLOAD,
+    TASK_EVENTS,
+    TASK_STREAM,
+};
+
 /* What a connection remembers: gyr_conn_data, zero at first. */
-struct upload {
-    bool running;
-    uint64_t length;
-    uint64_t hash;
+struct progress {
+    uint32_t task;   /* enum task */
+    uint32_t step;   /* milliseconds from event to event; bytes of a piece */
+    uint64_t length; /* bytes uploaded; events or bytes still to be sent */
+    union {
+        uint64_t hash; /* of what was uploaded */
+        uint64_t sent; /* bytes streamed */
+    };
+};
+
+/* What all cores share: gyr_server_user. */
+struct shared {
+    atomic_bool stopping; /* events would go on until shutdown_deadline_ms */
 };
 
 struct route {
@@ -50,6 +71,8 @@ struct route {
 
 static int on_request(struct gyr_conn *conn, const struct gyr_request *request);
 static int on_body(struct gyr_conn *conn, struct gyr_span piece, bool last);
+static void on_drain(struct gyr_conn *conn);
+static void on_timer(struct gyr_conn *conn);
 static int on_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span message);
 static void on_trouble(struct gyr_core *core, int err, uint64_t count);
 static void options_parse(struct options *options, int argc, char **argv);
@@ -68,11 +91,15 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigprocmask(SIG_BLOCK, &signals, NULL);
 
+    struct shared shared = {0};
     const struct gyr_service service = {
         .size = sizeof(service),
-        .conn_data_size = sizeof(struct upload),
+        .conn_data_size = sizeof(struct progress),
+        .user = &shared,
         .on_request = on_request,
         .on_body = on_body,
+        .on_drain = on_drain,
+        .on_timer = on_timer,
         .on_message = on_message,
         .on_trouble = on_trouble,
     };
@@ -87,6 +114,7 @@ int main(int argc, char **argv)
 
     int signal_number;
     sigwait(&signals, &signal_number);
+    atomic_store(&shared.stopping, true);
     gyr_server_stop(server);
     /* From here on a second signal does what it does to any program: it ends this one at once. */
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
@@ -160,13 +188,13 @@ static void stats_print(FILE *out, const struct gyr_server *server, unsigned cor
     fputc('}', out);
 }
 
-static int answer_stats(struct gyr_conn *conn, const struct gyr_request *request)
+/* Counters of the server and of each core; to be freed. */
+static int stats_json(const struct gyr_conn *conn, struct gyr_span *span, char **json)
 {
-    (void)request;
     const struct gyr_server *server = gyr_core_server(gyr_conn_core(conn));
-    char *json = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&json, &size);
+    *json = NULL;
+    FILE *out = open_memstream(json, &size);
     if (out == NULL) {
         return GYR_ERR_MEMORY;
     }
@@ -178,14 +206,24 @@ static int answer_stats(struct gyr_conn *conn, const struct gyr_request *request
     }
     fputs("]}\n", out);
     int err = fclose(out) != 0 ? GYR_ERR_MEMORY : 0;
+    *span = (struct gyr_span){*json, size};
+    return err;
+}
+
+static int answer_stats(struct gyr_conn *conn, const struct gyr_request *request)
+{
+    (void)request;
+    struct gyr_span span;
+    char *json;
+    int err = stats_json(conn, &span, &json);
     if (err == 0) {
-        err = gyr_respond_text(conn, 200, "application/json", (struct gyr_span){json, size});
+        err = gyr_respond_text(conn, 200, "application/json", span);
     }
     free(json);
     return err;
 }
 
-static int upload_finish(struct gyr_conn *conn, const struct upload *upload)
+static int upload_finish(struct gyr_conn *conn, const struct progress *upload)
 {
     char json[80];
     int size =
@@ -196,8 +234,8 @@ static int upload_finish(struct gyr_conn *conn, const struct upload *upload)
 
 static int answer_upload(struct gyr_conn *conn, const struct gyr_request *request)
 {
-    struct upload *upload = gyr_conn_data(conn);
-    *upload = (struct upload){.running = true, .hash = UINT64_C(0xcbf29ce484222325)};
+    struct progress *upload = gyr_conn_data(conn);
+    *upload = (struct progress){.task = TASK_UPLOAD, .hash = UINT64_C(0xcbf29ce484222325)};
     if (gyr_request_content_length(request) == 0) {
         return upload_finish(conn, upload);
     }
@@ -206,8 +244,8 @@ static int answer_upload(struct gyr_conn *conn, const struct gyr_request *reques
 
 static int on_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
 {
-    struct upload *upload = gyr_conn_data(conn);
-    if (!upload->running) {
+    struct progress *upload = gyr_conn_data(conn);
+    if (upload->task != TASK_UPLOAD) {
         return 0; /* content of a request that has been answered already */
     }
     uint64_t hash = upload->hash;
@@ -219,17 +257,152 @@ static int on_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
     return last ? upload_finish(conn, upload) : 0;
 }
 
+static bool is(struct gyr_span span, const char *text)
+{
+    return span.size == strlen(text) && memcmp(span.ptr, text, span.size) == 0;
+}
+
+/* The number behind `name` in "name=1&other=2", or what `value` holds if it is not there. False:
+ * no number from `min` to `max`. */
+static bool query_number(struct gyr_span query, const char *name, uint64_t min, uint64_t max,
+                         uint64_t *value)
+{
+    while (query.size != 0) {
+        const char *and = memchr(query.ptr, '&', query.size);
+        size_t size = and == NULL ? query.size : (size_t)(and-query.ptr);
+        const char *equals = memchr(query.ptr, '=', size);
+        size_t name_size = equals == NULL ? size : (size_t)(equals - query.ptr);
+        if (is((struct gyr_span){query.ptr, name_size}, name)) {
+            uint64_t number = 0;
+            for (size_t i = name_size + 1; i < size; i++) {
+                unsigned digit = (unsigned char)query.ptr[i] - (unsigned)'0';
+                if (digit > 9 || number > (max - digit) / 10) {
+                    return false;
+                }
+                number = number * 10 + digit;
+            }
+            *value = number;
+            return size > name_size + 1 && number >= min;
+        }
+        size += and != NULL;
+        query = (struct gyr_span){query.ptr + size, query.size - size};
+    }
+    return true;
+}
+
+static int events_next(struct gyr_conn *conn)
+{
+    struct progress *events = gyr_conn_data(conn);
+    struct gyr_span span;
+    char *json;
+    int err = stats_json(conn, &span, &json);
+    if (err == 0) {
+        span.size--; /* one line, without its end */
+        const struct gyr_event event = {.size = sizeof(event), .data = span};
+        err = gyr_events_send(conn, &event);
+    }
+    free(json);
+    if (err < 0 && err != GYR_ERR_BACKPRESSURE) { /* who reads too slowly misses some */
+        return err;
+    }
+    const struct shared *shared = gyr_server_user(gyr_core_server(gyr_conn_core(conn)));
+    if (--events->length == 0 || atomic_load(&shared->stopping)) {
+        return gyr_respond_end(conn);
+    }
+    gyr_conn_timer(conn, events->step);
+    return 0;
+}
+
+static int answer_events(struct gyr_conn *conn, const struct gyr_request *request)
+{
+    struct gyr_span query = gyr_request_query(request);
+    uint64_t count = UINT64_MAX;
+    uint64_t interval_ms = 1000;
+    if (!query_number(query, "count", 1, UINT32_MAX, &count) ||
+        !query_number(query, "interval_ms", 1, 60000, &interval_ms)) {
+        return gyr_respond_text(conn, 400, "text/plain",
+                                GYR_SPAN("/events?count=N&interval_ms=M: N from 1 to 4294967295, "
+                                         "M from 1 to 60000\n"));
+    }
+    int err = gyr_events_begin(conn);
+    if (err < 0 || is(gyr_request_method(request), "HEAD")) {
+        return err < 0 ? err : gyr_respond_end(conn);
+    }
+    struct progress *events = gyr_conn_data(conn);
+    *events =
+        (struct progress){.task = TASK_EVENTS, .step = (uint32_t)interval_ms, .length = count};
+    return events_next(conn);
+}
+
+static void on_timer(struct gyr_conn *conn)
+{
+    if (events_next(conn) < 0) {
+        gyr_abort(conn);
+    }
+}
+
+/* Send until the queue is high: on_drain goes on. */
+static int stream_next(struct gyr_conn *conn)
+{
+    struct progress *stream = gyr_conn_data(conn);
+    while (stream->length != 0) {
+        char piece[PIECE_MAX];
+        size_t size = stream->length < stream->step ? (size_t)stream->length : stream->step;
+        unsigned place = (unsigned)(stream->sent % PATTERN_SIZE);
+        for (size_t i = 0; i < size; i++) {
+            piece[i] = (char)place;
+            place = place + 1 == PATTERN_SIZE ? 0 : place + 1;
+        }
+        int err = gyr_respond_part(conn, (struct gyr_span){piece, size});
+        if (err < 0) {
+            return err == GYR_ERR_BACKPRESSURE ? 0 : err;
+        }
+        stream->sent += size;
+        stream->length -= size;
+        if (err == GYR_QUEUE_HIGH) {
+            return 0;
+        }
+    }
+    return gyr_respond_end(conn);
+}
+
+static int answer_stream(struct gyr_conn *conn, const struct gyr_request *request)
+{
+    struct gyr_span query = gyr_request_query(request);
+    uint64_t size = 1 << 20;
+    uint64_t piece = 16384;
+    if (!query_number(query, "size", 0, UINT64_C(1) << 40, &size) ||
+        !query_number(query, "piece", 1, PIECE_MAX, &piece)) {
+        return gyr_respond_text(conn, 400, "text/plain",
+                                GYR_SPAN("/stream?size=N&piece=M: N up to 1099511627776, "
+                                         "M from 1 to 65536\n"));
+    }
+    struct progress *stream = gyr_conn_data(conn);
+    *stream = (struct progress){.task = TASK_STREAM, .step = (uint32_t)piece, .length = size};
+    const struct gyr_response response = {.size = sizeof(response),
+                                          .status_code = 200,
+                                          .content_type = GYR_SPAN("application/octet-stream")};
+    int err = gyr_respond_begin(conn, &response);
+    return err < 0 ? err : stream_next(conn);
+}
+
+/* The reader has caught up. */
+static void on_drain(struct gyr_conn *conn)
+{
+    struct progress *progress = gyr_conn_data(conn);
+    if (progress->task == TASK_STREAM && stream_next(conn) < 0) {
+        gyr_abort(conn);
+    }
+}
+
 static const struct route routes[] = {
     {"/", "GET", "GET, HEAD, OPTIONS", answer_page},
     {"/plaintext", "GET", "GET, HEAD, OPTIONS", answer_plaintext},
     {"/stats", "GET", "GET, HEAD, OPTIONS", answer_stats},
     {"/upload", "POST", "POST, OPTIONS", answer_upload},
+    {"/events", "GET", "GET, HEAD, OPTIONS", answer_events},
+    {"/stream", "GET", "GET, HEAD, OPTIONS", answer_stream},
 };
-
-static bool is(struct gyr_span span, const char *text)
-{
-    return span.size == strlen(text) && memcmp(span.ptr, text, span.size) == 0;
-}
 
 static int answer_options(struct gyr_conn *conn, const char *allow)
 {

@@ -64,6 +64,18 @@ void session_stream_lets_the_next_request_wait(void)
     kit_end(&kit);
 }
 
+/* The end comes from outside of its callbacks, and the next request before the core gets to it. */
+void session_stream_that_has_just_ended_lets_input_wait(void)
+{
+    struct kit kit;
+    stream(&kit);
+    EXPECT_INT(gyr_respond_end(kit_conn(&kit)), 0, "end");
+    KIT_INPUT(&kit, KIT_GET("/2"));
+    EXPECT_OUTPUT(&kit, LAST KIT_OK, "in order");
+    EXPECT_LOG(&kit, "done answered\nrequest GET /2\ndone answered\n", "in order");
+    kit_end(&kit);
+}
+
 void session_stream_reads_ahead_up_to_a_limit_and_sees_resets(void)
 {
     static char rubbish[3000];
