@@ -39,6 +39,7 @@ enum core_op { /* in user_data beside generation and slot */
     CORE_OP_POLL,
     CORE_OP_SEND,
     CORE_OP_TURN_SEND, /* quiet: completes only if it did not send everything */
+    CORE_OP_FILE,      /* a file is opened or read */
 };
 
 enum core_state {

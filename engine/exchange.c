@@ -104,7 +104,13 @@ int gyr_respond_part(struct gyr_conn *conn, struct gyr_span piece)
 
 int gyr_respond_end(struct gyr_conn *conn)
 {
-    return session_stream_end(conn);
+    return session_file_is_sent(conn) ? GYR_ERR_STATE : session_stream_end(conn);
+}
+
+int gyr_respond_file(struct gyr_conn *conn, const struct gyr_request *request,
+                     const struct gyr_files *files, struct gyr_span path)
+{
+    return session_file_begin(conn, request, files, span_internal(path));
 }
 
 int gyr_respond_text(struct gyr_conn *conn, unsigned status_code, const char *content_type,

@@ -68,6 +68,10 @@ static void session_drained(struct transport *transport)
     }
     if (streaming) {
         transport->http.stream.burst = 0;
+        if (transport->http.file != NULL) {
+            session_file_read(transport);
+            return;
+        }
     }
     if (exchange != NULL && (streaming || exchange->state == EXCHANGE_OPEN) &&
         transport->core->service->on_drain != NULL) {

@@ -129,4 +129,22 @@ void session_stream_result(struct gyr_conn *exchange, int result);
 /* Its end is queued, and no callback of it is running: finish the exchange. */
 void session_stream_ended(struct transport *transport);
 
+/* ---- session_file.c: a response that is a file ---- */
+
+/* See gyr_respond_file. */
+MUST_CHECK int session_file_begin(struct gyr_conn *exchange, const struct gyr_request *request,
+                                  const struct gyr_files *files, struct span path);
+/* Something was opened or read. */
+void session_file_on_completion(struct transport *transport, const struct completion *completion);
+/* The queue has drained: read on. */
+void session_file_read(struct transport *transport);
+/* The transport is being cut; there is a file. */
+void session_file_cut(struct transport *transport);
+
+/* Is the content of its response that of a file, so that nobody else may add to it? */
+static inline bool session_file_is_sent(const struct gyr_conn *exchange)
+{
+    return exchange->state == EXCHANGE_STREAMING && exchange->transport->http.file != NULL;
+}
+
 #endif

@@ -5,6 +5,7 @@
  *     no exchange  --request_begin-->         REQUEST
  *     REQUEST      --session_http_respond-->  ANSWERED   --request_finish-->      no exchange
  *     REQUEST      --session_stream_begin-->  STREAMING  --session_stream_end-->  ANSWERED
+ *     REQUEST      --session_file_begin-->    STREAMING, see engine/session_file.c
  *     REQUEST      --session_http_upgrade-->  UPGRADED   --session_ws_open-->     a WebSocket
  *
  * A request ends when it is answered and its content has been read. Whatever the engine refuses by
@@ -480,6 +481,9 @@ void session_http_cut(struct transport *transport)
                        exchange->state == EXCHANGE_ANSWERED ? GYR_DONE_ANSWERED : GYR_DONE_ABORTED);
     }
     state_free(transport);
+    if (transport->http.file != NULL) {
+        session_file_cut(transport);
+    }
 }
 
 struct session_limit session_http_limit(const struct transport *transport)

@@ -80,6 +80,9 @@ int session_stream_part(struct gyr_conn *exchange, struct span piece)
 int session_stream_reserve(struct gyr_conn *exchange, size_t size, uint8_t **room)
 {
     *room = NULL;
+    if (session_file_is_sent(exchange)) {
+        return GYR_ERR_STATE;
+    }
     int err = stream_admit(exchange, size);
     if (err < 0 || size == 0 || (stream_of(exchange)->flags & HTTP_STREAM_F_DROPPED) != 0) {
         return err;
@@ -240,12 +243,12 @@ static int stream_status(struct transport *transport, size_t size)
 {
     struct core *core = transport->core;
     struct http_stream *stream = &transport->http.stream;
-    uint32_t turn = (uint32_t)atomic_load_explicit(&core->stats.turns, memory_order_relaxed);
+    uint16_t turn = (uint16_t)atomic_load_explicit(&core->stats.turns, memory_order_relaxed);
     if (stream->turn != turn) {
         stream->turn = turn;
         stream->burst = 0;
     }
-    stream->burst += size;
+    stream->burst += (uint32_t)MIN(size, (size_t)(UINT32_MAX - stream->burst));
     if (transport_queue_status(transport) == 0 && stream->burst < core->config->send_queue_high) {
         return 0;
     }

@@ -141,6 +141,9 @@ void transport_on_completion(struct transport *transport, unsigned op,
     case CORE_OP_POLL:
         transport_on_poll(transport, completion);
         break;
+    case CORE_OP_FILE:
+        session_file_on_completion(transport, completion);
+        break;
     default:
         ASSERT(op == CORE_OP_SEND);
         transport_on_send(transport, completion);

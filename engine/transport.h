@@ -90,8 +90,8 @@ enum http_stream_flags {
 /* A response whose content comes in pieces. */
 struct http_stream {
     uint64_t remaining; /* content bytes still to come, with HTTP_STREAM_F_SIZED */
-    uint64_t burst;     /* bytes queued in this turn, or since on_drain */
-    uint32_t turn;      /* of `burst`, modulo 2^32 */
+    uint32_t burst;     /* bytes queued in this turn, or since on_drain; stays at its maximum */
+    uint16_t turn;      /* of `burst`, modulo 2^16 */
     uint8_t flags;      /* enum http_stream_flags */
 };
 
@@ -99,6 +99,8 @@ struct http_stream {
 struct session_http {
     struct http_request *partial; /* owned; while a head is incomplete */
     struct http_state *state;     /* owned; while a request has content or may be upgraded */
+    struct session_file *file;    /* owned; while a request is answered with one, and until the ring
+                                     has given it back */
     struct http_stream stream;
 };
 

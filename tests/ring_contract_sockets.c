@@ -4,6 +4,8 @@
  * time: loopback may deliver late, so the scripts ask again. */
 #include "tests/ring_contract_sockets.h"
 
+#include "tests/ring_contract_disk.h"
+
 #include <CUnit/CUnit.h>
 
 #include <errno.h>
@@ -165,14 +167,16 @@ static void idle(void *context, struct ring *ring)
     (void)poll(NULL, 0, 1);
 }
 
-#define SOCKETS(ring, ring_ops)                                                                   \
-    {                                                                                             \
-        .name = ring, .ops = ring_ops, .begin = sockets_begin, .end = sockets_end,                \
-        .listener_open = listener_open, .listener_close = listener_close,                         \
-        .client_connect = client_connect, .client_send = client_send, .client_recv = client_recv, \
-        .client_shutdown = client_shutdown, .client_close = client_close,                         \
-        .client_reset = client_reset, .thread_start = thread_start, .thread_join = thread_join,   \
-        .is_ready = is_ready, .idle = idle,                                                       \
+#define SOCKETS(ring, ring_ops)                                                                    \
+    {                                                                                              \
+        .name = ring, .ops = ring_ops, .begin = sockets_begin, .end = sockets_end,                 \
+        .listener_open = listener_open, .listener_close = listener_close,                          \
+        .client_connect = client_connect, .client_send = client_send, .client_recv = client_recv,  \
+        .client_shutdown = client_shutdown, .client_close = client_close,                          \
+        .client_reset = client_reset, .thread_start = thread_start, .thread_join = thread_join,    \
+        .folder_open = disk_folder_open, .folder_close = disk_folder_close,                        \
+        .file_make = disk_file_make, .folder_make = disk_folder_make, .link_make = disk_link_make, \
+        .fifo_make = disk_fifo_make, .is_ready = is_ready, .idle = idle,                           \
     }
 
 const struct ring_contract_world ring_contract_sockets_uring = SOCKETS("uring", &ring_uring_ops);
