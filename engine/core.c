@@ -9,6 +9,7 @@
 
 #include "engine/error.h"
 #include "engine/exchange.h"
+#include "engine/report.h"
 #include "engine/session.h"
 
 #include <errno.h>
@@ -19,7 +20,8 @@
 #define TROUBLE_INTERVAL_MS 1000
 #define CLOCK_START_MS      1000 /* so that no time is 0 */
 
-static int core_allocate(struct core *core, struct gyr_error *error);
+static int core_allocate(struct core *core, struct address_table *addresses,
+                         struct gyr_error *error);
 static void mail_end(struct core *core);
 static void listeners_close(struct core *core);
 static void turn_sends_settle(struct core *core);
@@ -76,7 +78,7 @@ int core_create(const struct core_config *config, struct core **core_out, struct
         return err;
     }
     mailbox_init(&core->mailbox, core->ring, limits->mailbox_count_max);
-    err = core_allocate(core, error);
+    err = core_allocate(core, config->addresses, error);
     if (err < 0) {
         core_destroy(core);
         core_free(core);
@@ -88,7 +90,8 @@ int core_create(const struct core_config *config, struct core **core_out, struct
     return 0;
 }
 
-static int core_allocate(struct core *core, struct gyr_error *error)
+static int core_allocate(struct core *core, struct address_table *addresses,
+                         struct gyr_error *error)
 {
     const struct gyr_config *config = core->config;
     core->exchange_stride =
@@ -99,8 +102,9 @@ static int core_allocate(struct core *core, struct gyr_error *error)
     core->transports = memory_map(core->slots.end * sizeof(struct transport));
     core->exchanges = memory_map(config->connections_max * core->exchange_stride);
     core->data = memory_alloc(MAX(core->service->core_data_size, (size_t)1));
+    int err = guard_init(core, addresses);
     if (core->heap == NULL || core->staging == NULL || core->scratch == NULL ||
-        core->transports == NULL || core->exchanges == NULL || core->data == NULL) {
+        core->transports == NULL || core->exchanges == NULL || core->data == NULL || err < 0) {
         return ERROR_SET(error, GYR_ERR_MEMORY,
                          "core %u: no address space for connections_max = %u; lower it",
                          core->index, config->connections_max);
@@ -125,6 +129,7 @@ void core_destroy(struct core *core)
         heap_destroy(core->heap);
     }
     const struct gyr_config *config = core->config;
+    guard_deinit(core);
     memory_unmap(core->staging, CORE_STAGING_SIZE);
     memory_unmap(core->scratch, config->recv_buffer_size + MESSAGE_PADDING);
     memory_unmap(core->transports, core->slots.end * sizeof(struct transport));
@@ -275,7 +280,7 @@ static void clock_update(struct core *core)
     core->now_ms = core->ring->now_ns / 1000000 + CLOCK_START_MS;
     if (UNLIKELY(core->now_ms >= core->date_next_ms)) {
         /* Within a second of the wall clock's own change: Date is good to a second. */
-        http_date_format(core->ring->ops->wall_seconds(core->ring), core->date);
+        http_date_format(core->ring->ops->wall_ns(core->ring) / 1000000000, core->date);
         core->date_next_ms = core->now_ms + 1000;
     }
 }
@@ -386,6 +391,7 @@ static void mail_adopt(struct core *core, struct mail *mail)
 /* A limit that is shorter now holds for those that are there, too. */
 void core_config_changed(struct core *core)
 {
+    guard_configure(core);
     for (uint32_t i = CORE_REFUSALS_MAX; i < core->slots.used; i++) {
         struct transport *transport = &core->transports[i];
         if (transport->state != TRANSPORT_FREE && transport->state != TRANSPORT_CLOSING) {
@@ -397,14 +403,16 @@ void core_config_changed(struct core *core)
 void core_trouble(struct core *core, int err)
 {
     core->trouble_count++;
-    if (core->service->on_trouble == NULL ||
-        (core->trouble_ms != 0 && core->now_ms - core->trouble_ms < TROUBLE_INTERVAL_MS)) {
+    if (core->trouble_ms != 0 && core->now_ms - core->trouble_ms < TROUBLE_INTERVAL_MS) {
         return;
     }
     uint64_t count = core->trouble_count;
     core->trouble_count = 0;
     core->trouble_ms = core->now_ms;
-    core->service->on_trouble((struct gyr_core *)core, err, count);
+    report_trouble(core, err, count);
+    if (core->service->on_trouble != NULL) {
+        core->service->on_trouble((struct gyr_core *)core, err, count);
+    }
 }
 
 static void timers_expire(struct core *core)

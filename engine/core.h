@@ -5,6 +5,8 @@
 #define ENGINE_CORE_H
 
 #include "base/base.h"
+#include "engine/guard.h"
+#include "engine/log.h"
 #include "engine/mailbox.h"
 #include "engine/memory.h"
 #include "engine/ring.h"
@@ -100,6 +102,7 @@ struct core_config {
     char *ring_why;            /* of RING_WHY_SIZE: gets the ring's own line if it cannot be made,
                                   with GYR_ERR_UNSUPPORTED; or NULL */
     struct gyr_server *server; /* borrowed; NULL in tests */
+    struct address_table *addresses; /* borrowed; NULL in tests: connections are not counted */
     struct core *const *peers; /* all cores of the server, by index; filled before the first turn */
     unsigned peer_count;
     unsigned index;
@@ -114,6 +117,8 @@ struct core {
     struct heap *heap; /* owned */
     const struct ws_mask_ops *mask_ops;
     uint64_t now_ms;
+    uint32_t guard_flags; /* enum guard_flags */
+    bool visitors_used;   /* guard.visitors may be other than zero */
     struct core_output out;
     struct core_message message;
     uint8_t *staging;      /* owned; CORE_STAGING_SIZE */
@@ -146,6 +151,8 @@ struct core {
     uint64_t drain_start_ms;
     uint32_t drain_next; /* slots that the spread of Close 1001 has reached */
     uint32_t drain_total;
+    struct guard guard;
+    struct log_gate log_gate;
     uint64_t trouble_ms;    /* when on_trouble was called last */
     uint64_t trouble_count; /* since then */
     void *data;             /* owned; service->core_data_size */

@@ -318,6 +318,13 @@ void gyr_peer_address(const struct gyr_conn *conn, char text[64])
     address_format(&address, text);
 }
 
+void gyr_client_address(const struct gyr_conn *conn, char text[64])
+{
+    struct address address;
+    guard_client(conn->transport, &address);
+    address_format(&address, text);
+}
+
 void *gyr_conn_data(struct gyr_conn *conn)
 {
     return conn + 1;

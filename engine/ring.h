@@ -144,8 +144,8 @@ struct ring_ops {
      * brought the inode into memory. */
     int (*file_status)(struct ring *ring, int fd, struct ring_file_status *status);
 
-    /* Seconds since 1970, for Date. */
-    uint64_t (*wall_seconds)(struct ring *ring);
+    /* Nanoseconds since 1970, for Date and the log. */
+    uint64_t (*wall_ns)(struct ring *ring);
 
     /* Any thread: end the current or the next `wait` of `target` early. `from` is the ring of the
      * calling thread, which may make it cheaper, or NULL on a foreign thread. */

@@ -21,7 +21,7 @@
 #include <stdlib.h>
 
 #define WHY_SIZE           256
-#define WALL_SECONDS_START 1700000000u
+#define WALL_SECONDS_START UINT64_C(1700000000)
 #define NS_PER_SECOND      1000000000u
 
 static struct sim_ring *sim_ring_of(struct ring *ring)
@@ -378,9 +378,9 @@ static int sim_ring_file_status(struct ring *ring, int fd, struct ring_file_stat
     return 0;
 }
 
-static uint64_t sim_wall_seconds(struct ring *public_ring)
+static uint64_t sim_wall_ns(struct ring *public_ring)
 {
-    return WALL_SECONDS_START + sim_ring_of(public_ring)->sim->now_ns / NS_PER_SECOND;
+    return WALL_SECONDS_START * NS_PER_SECOND + sim_ring_of(public_ring)->sim->now_ns;
 }
 
 const struct ring_ops ring_sim_ops = {
@@ -404,6 +404,6 @@ const struct ring_ops ring_sim_ops = {
     .close_reset = sim_close_reset,
     .peer_address = sim_peer_address,
     .file_status = sim_ring_file_status,
-    .wall_seconds = sim_wall_seconds,
+    .wall_ns = sim_wall_ns,
     .wake = sim_wake,
 };

@@ -95,10 +95,10 @@ int ring_socket_file_status(struct ring *ring, int fd, struct ring_file_status *
     return 0;
 }
 
-uint64_t ring_socket_wall_seconds(struct ring *ring)
+uint64_t ring_socket_wall_ns(struct ring *ring)
 {
     (void)ring;
-    return clock_ns(CLOCK_REALTIME) / 1000000000u;
+    return clock_ns(CLOCK_REALTIME);
 }
 
 uint64_t ring_socket_now_ns(void)

@@ -13,7 +13,7 @@ void ring_socket_close(struct ring *ring, int fd);
 void ring_socket_close_reset(struct ring *ring, int fd);
 void ring_socket_peer_address(struct ring *ring, int fd, struct address *address);
 int ring_socket_file_status(struct ring *ring, int fd, struct ring_file_status *status);
-uint64_t ring_socket_wall_seconds(struct ring *ring);
+uint64_t ring_socket_wall_ns(struct ring *ring);
 
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t ring_socket_now_ns(void);

@@ -641,6 +641,6 @@ const struct ring_ops ring_uring_ops = {
     .close_reset = ring_socket_close_reset,
     .peer_address = ring_socket_peer_address,
     .file_status = ring_socket_file_status,
-    .wall_seconds = ring_socket_wall_seconds,
+    .wall_ns = ring_socket_wall_ns,
     .wake = uring_wake,
 };

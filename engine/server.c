@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define SERVER_CORES_MAX     CONFIG_CORES_MAX
@@ -51,7 +52,8 @@ struct gyr_server {
     pthread_t *threads;  /* owned; core_count */
     unsigned listener_count;
     struct server_listener listeners[SERVER_LISTENERS_MAX];
-    struct offload *offload; /* owned */
+    struct offload *offload;         /* owned */
+    struct address_table *addresses; /* owned */
 
     pthread_mutex_t lock; /* start and end only; it guards what follows */
     pthread_cond_t change;
@@ -157,8 +159,13 @@ static int server_allocate(struct gyr_server *server, const struct gyr_settings 
     server->run = memory_alloc(count * sizeof(*server->run));
     server->offload =
         offload_create(server->config.offload_threads, server->config.offload_count_max);
-    if (server->cpus == NULL || server->configs == NULL || server->cores == NULL ||
-        server->threads == NULL || server->run == NULL || server->offload == NULL) {
+    uint8_t secret[16];
+    if (getrandom(secret, sizeof(secret), 0) != sizeof(secret)) {
+        return ERROR_SET(error, -errno, "server: no random numbers: %s", gyr_strerror(-errno));
+    }
+    if (address_table_create(secret, &server->addresses) < 0 || server->cpus == NULL ||
+        server->configs == NULL || server->cores == NULL || server->threads == NULL || server->run == NULL ||
+        server->offload == NULL) {
         return ERROR_SET(error, GYR_ERR_MEMORY, "server: no memory for %u cores", count);
     }
     memcpy(server->cpus, cpus, count * sizeof(*cpus));
@@ -421,6 +428,7 @@ static int core_create_on(struct gyr_server *server, unsigned index, char *why, 
         .ring_ops = server->ring_ops,
         .ring_why = why,
         .server = server,
+        .addresses = server->addresses,
         .peers = server->cores,
         .peer_count = server->core_count,
         .index = index,
@@ -624,6 +632,7 @@ void gyr_server_destroy(struct gyr_server *server)
     }
     ASSERT(server->thread_count == 0);
     offload_destroy(server->offload);
+    address_table_destroy(server->addresses);
     for (unsigned i = 0; i < server->listener_count; i++) {
         struct server_listener *listener = &server->listeners[i];
         for (unsigned k = 0; k < listener->fd_count; k++) {

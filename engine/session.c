@@ -3,6 +3,7 @@
  * time limits, ends. */
 #include "engine/session.h"
 
+#include "proto/proxy_protocol.h"
 #include "proto/ws_close.h"
 
 static void session_result(struct transport *transport);
@@ -13,9 +14,14 @@ size_t session_input(struct transport *transport, uint8_t *bytes, size_t size)
     size_t used = 0;
     while (used < size && transport_is_live(transport) && !session_is_waiting(transport)) {
         uint8_t session = transport->session;
-        size_t taken = session == SESSION_WS
-                           ? session_ws_input(transport, bytes + used, size - used)
-                           : session_http_input(transport, bytes + used, size - used);
+        size_t taken = 0;
+        if (LIKELY(session == SESSION_WS)) {
+            taken = session_ws_input(transport, bytes + used, size - used);
+        } else if (LIKELY(session == SESSION_HTTP)) {
+            taken = session_http_input(transport, bytes + used, size - used);
+        } else {
+            taken = session_proxy_input(transport, bytes + used, size - used);
+        }
         used += taken;
         if (taken == 0 && session == transport->session) {
             break; /* a unit is incomplete */
@@ -26,9 +32,54 @@ size_t session_input(struct transport *transport, uint8_t *bytes, size_t size)
 
 size_t session_unit_max(const struct transport *transport)
 {
-    /* The largest units are a control frame with its header, and the head of a request. */
-    return transport->session == SESSION_WS ? WS_CLIENT_HEADER_SIZE_MAX + WS_CONTROL_SIZE_MAX
-                                            : transport->core->config->head_size_max;
+    /* The largest units are a control frame with its header, the head of a request, and a PROXY
+     * header. */
+    switch ((enum session_kind)transport->session) {
+    case SESSION_WS:
+        return WS_CLIENT_HEADER_SIZE_MAX + WS_CONTROL_SIZE_MAX;
+    case SESSION_PROXY:
+        return PROXY_HEADER_SIZE_MAX;
+    case SESSION_HTTP:
+        break;
+    }
+    return transport->core->config->head_size_max;
+}
+
+/* The connection of a trusted proxy says first for whom it speaks. */
+size_t session_proxy_input(struct transport *transport, const uint8_t *bytes, size_t size)
+{
+    struct proxy_header header;
+    int err = proxy_header_parse(bytes, size, &header);
+    if (err == NEED_MORE) {
+        return 0;
+    }
+    transport->session = SESSION_HTTP;
+    if (err == 0) {
+        err = guard_header(transport, &header.source);
+        if (err < 0) {
+            STATS_ADD(&transport->core->stats, limited, 1);
+        }
+    } else {
+        STATS_ADD(&transport->core->stats, forbidden, 1);
+    }
+    if (err < 0) {
+        session_http_fail(transport, err);
+        return size;
+    }
+    return header.size;
+}
+
+void session_bytes_received(struct transport *transport, size_t size)
+{
+    if (!guard_bytes_exceed(transport, size) || transport->state != TRANSPORT_OPEN) {
+        return;
+    }
+    if (transport->session == SESSION_WS &&
+        transport->core->config->rate_action == GYR_RATE_CLOSE) {
+        session_ws_exceeded(transport);
+    } else {
+        transport_rate_wait(transport);
+    }
 }
 
 void session_work(struct transport *transport)

@@ -11,12 +11,13 @@
 enum session_kind {
     SESSION_HTTP,
     SESSION_WS,
+    SESSION_PROXY, /* a PROXY header, then HTTP */
 };
 
 /* Must input wait, for the exchange or for the queue? */
 static inline bool session_is_waiting(const struct transport *transport)
 {
-    return (transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0 ||
+    return (transport->flags & (TRANSPORT_F_QUEUE_HIGH | TRANSPORT_F_RATE)) != 0 ||
            (transport->exchange != NULL && exchange_is_waiting(transport->exchange));
 }
 
@@ -24,6 +25,9 @@ static inline bool session_is_waiting(const struct transport *transport)
  * unmasked and framed in place; MESSAGE_PADDING bytes behind it are readable. Returns how many
  * bytes were handled; the rest must come again, with more or later. */
 size_t session_input(struct transport *transport, uint8_t *bytes, size_t size);
+
+/* `size` more bytes have come from the peer, and byte_rate_max is set. */
+void session_bytes_received(struct transport *transport, size_t size);
 
 /* Bytes that a session may leave unhandled for want of more, at most. */
 size_t session_unit_max(const struct transport *transport);
@@ -74,6 +78,9 @@ void session_http_advance(struct transport *transport);
 /* Let a client send its content that waits for 100 Continue. */
 MUST_CHECK int session_http_continue(struct transport *transport);
 
+/* Input of SESSION_PROXY. */
+size_t session_proxy_input(struct transport *transport, const uint8_t *bytes, size_t size);
+
 /* ---- session_response.c ---- */
 MUST_CHECK int session_http_respond(struct gyr_conn *exchange, const struct gyr_response *response);
 /* Write the head only: of `content_size` bytes, or STREAM_SIZE_UNKNOWN. */
@@ -98,6 +105,8 @@ void session_ws_close(struct transport *transport, uint16_t close_code, struct s
 void session_ws_send_close(struct transport *transport, uint16_t close_code, struct span reason);
 struct session_limit session_ws_limit(const struct transport *transport);
 void session_ws_on_limit(struct transport *transport);
+/* It sends faster than it may: close with 1008. */
+void session_ws_exceeded(struct transport *transport);
 
 /* ---- session_stream.c: a response whose content comes in pieces ---- */
 

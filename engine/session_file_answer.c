@@ -92,7 +92,7 @@ static void answer_init(struct answer *answer, struct transport *transport,
 {
     const struct session_file *file = transport->http.file;
     struct ring *ring = transport->core->ring;
-    int64_t now = (int64_t)ring->ops->wall_seconds(ring);
+    int64_t now = (int64_t)(ring->ops->wall_ns(ring) / 1000000000);
     /* A file from the future was modified now (section 8.8.2.1). */
     int64_t modified = MIN(MAX(status->modified_seconds, (int64_t)0), MIN(now, DATE_MAX));
     answer->field_count = 0;

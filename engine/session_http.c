@@ -12,7 +12,9 @@
  * itself is answered once and closes the connection: what follows is never interpreted. */
 #include "engine/session.h"
 
+#include "engine/access.h"
 #include "engine/error.h"
+#include "engine/report.h"
 
 static bool queue_is_high(struct transport *transport);
 static size_t head_input(struct transport *transport, uint8_t *bytes, size_t size);
@@ -140,6 +142,9 @@ static void request_begin(struct transport *transport, const struct http_request
         (transport->flags & TRANSPORT_F_LAST_REQUEST) != 0) {
         exchange->flags |= EXCHANGE_F_CLOSE;
     }
+    if (UNLIKELY((transport->core->guard_flags & GUARD_F_ACCESS) != 0)) {
+        access_begin(transport, head, bytes);
+    }
     int err = request_check(transport, exchange, head, bytes);
     if (err < 0) {
         /* on_request has not run, so no on_done is owed. */
@@ -148,6 +153,7 @@ static void request_begin(struct transport *transport, const struct http_request
         transport->exchange = NULL;
         exchange_release(exchange);
         refuse(transport, err, flags);
+        access_end(transport, GYR_DONE_ANSWERED);
         transport_end(transport);
         return;
     }
@@ -165,11 +171,20 @@ static int request_check(struct transport *transport, struct gyr_conn *exchange,
     if (head->method == HTTP_CONNECT || head->method == HTTP_TRACE) {
         return GYR_ERR_HTTP_NOT_OFFERED;
     }
+    if (UNLIKELY((transport->core->guard_flags & GUARD_F_REQUEST) != 0)) {
+        int err = guard_request(transport, head, bytes);
+        if (err < 0) {
+            return err;
+        }
+    }
     bool has_body = head->framing == HTTP_FRAMING_CHUNKED ||
                     (head->framing == HTTP_FRAMING_LENGTH && head->content_length > 0);
     bool handshake = (head->flags & HTTP_F_UPGRADE_WEBSOCKET) != 0;
     if (handshake) {
         int err = ws_handshake_check(head, bytes);
+        if (err == 0) {
+            err = guard_handshake(transport, head, bytes);
+        }
         if (err < 0) {
             return err;
         }
@@ -295,6 +310,7 @@ static void request_finish(struct transport *transport, enum gyr_outcome outcome
                  (transport->flags & TRANSPORT_F_LAST_REQUEST) != 0;
     bool streamed = transport->http.stream.flags != 0;
     exchange->state = EXCHANGE_CLOSED;
+    access_end(transport, outcome);
     if (core->service->on_done != NULL) {
         core->service->on_done(exchange, outcome);
     }
@@ -357,6 +373,8 @@ static void refuse(struct transport *transport, int err, unsigned flags)
         field = (struct gyr_field){GYR_LITERAL("Sec-WebSocket-Version"), GYR_LITERAL("13")};
     }
     STATS_ADD(&transport->core->stats, http_errors, 1);
+    report_refused(transport, err);
+    access_refused(transport, status_code);
     transport->flags |= TRANSPORT_F_LAST_REQUEST;
     struct gyr_response response = {
         .size = sizeof(response),
@@ -491,10 +509,10 @@ struct session_limit session_http_limit(const struct transport *transport)
     const struct gyr_config *config = transport->core->config;
     const struct gyr_conn *exchange = transport->exchange;
     unsigned waits = EXCHANGE_F_PENDING | EXCHANGE_F_QUEUE_HIGH;
-    if ((transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0 ||
+    if ((transport->flags & (TRANSPORT_F_QUEUE_HIGH | TRANSPORT_F_RATE)) != 0 ||
         (exchange != NULL && exchange->state == EXCHANGE_STREAMING &&
          (exchange->flags & (EXCHANGE_F_BODY | waits)) != EXCHANGE_F_BODY)) {
-        return (struct session_limit){0}; /* the send limit counts */
+        return (struct session_limit){0}; /* the wait is ours; the send limit counts */
     }
     uint32_t since_ms = transport->phase_ms;
     uint32_t limit_ms = config->keep_alive_timeout_ms;

@@ -4,6 +4,7 @@
  * for requests. */
 #include "engine/session.h"
 
+#include "engine/access.h"
 #include "proto/http_byte.h"
 #include "proto/http_response.h"
 
@@ -109,6 +110,7 @@ int session_response_write(struct transport *transport, const struct gyr_respons
         head_size += response->content.size;
     }
     transport_commit(transport, head_size);
+    access_answered(transport, response->status_code, content ? response->content.size : 0);
     return 0;
 }
 
@@ -175,6 +177,7 @@ int session_http_upgrade(struct gyr_conn *exchange, const struct gyr_upgrade *up
         return err;
     }
     exchange->state = EXCHANGE_UPGRADED;
+    access_answered(transport, 101, 0);
     if (upgrade->receive_parts) {
         exchange->flags |= EXCHANGE_F_PARTS;
     }

@@ -9,6 +9,7 @@
  * not take it for whole. */
 #include "engine/session.h"
 
+#include "engine/access.h"
 #include "proto/http_response.h"
 
 #define CHUNK_END      "\r\n"
@@ -113,6 +114,7 @@ int session_stream_commit(struct gyr_conn *exchange, size_t size)
         wire_size += http_chunk_header_size((uint32_t)size) + CHUNK_END_SIZE;
     }
     stream->remaining -= size;
+    access_content(exchange->transport, size);
     transport_commit(exchange->transport, wire_size);
     return stream_status(exchange->transport, wire_size);
 }
@@ -137,6 +139,7 @@ int session_stream_entry(struct gyr_conn *exchange, struct entry *entry)
         entry->size += CHUNK_END_SIZE;
     }
     stream->remaining -= size;
+    access_content(transport, size);
     size_t wire_size = (size_t)entry->header_size + entry->size;
     transport_queue_behind_batch(transport, entry);
     return stream_status(transport, wire_size);

@@ -10,7 +10,9 @@
  * assembled on the heap once, and may be sent back from there. */
 #include "engine/session.h"
 
+#include "engine/access.h"
 #include "engine/error.h"
+#include "engine/report.h"
 #include "proto/ws_close.h"
 
 #define ASSEMBLY_AT_ONCE_MAX (1 << 20) /* memory taken for bytes that are only announced */
@@ -18,6 +20,7 @@
 
 static size_t messages_input(struct transport *transport, uint8_t *bytes, size_t size);
 static size_t frame_begin(struct transport *transport, uint8_t *bytes, size_t size);
+static void frame_count(struct transport *transport);
 static size_t message_whole(struct transport *transport, const struct ws_frame *frame,
                             uint8_t *bytes);
 static size_t payload_input(struct transport *transport, uint8_t *bytes, size_t size);
@@ -46,6 +49,7 @@ void session_ws_open(struct transport *transport)
     transport->message_ms = core_now32(core);
     STATS_ADD(&core->stats, upgrades, 1);
     STATS_ADD(&core->stats, websockets, 1);
+    access_end(transport, GYR_DONE_UPGRADED);
     if (core->service->on_done != NULL) {
         core->service->on_done(exchange, GYR_DONE_UPGRADED);
     }
@@ -89,7 +93,8 @@ size_t session_ws_input(struct transport *transport, uint8_t *bytes, size_t size
         if (ws->frame_open != 0) {
             taken = payload_input(transport, bytes + used, size - used);
         } else {
-            if (ws->message.opcode == 0 && (transport->exchange->flags & EXCHANGE_F_PARTS) == 0) {
+            if (ws->message.opcode == 0 && (transport->exchange->flags & EXCHANGE_F_PARTS) == 0 &&
+                LIKELY((transport->core->guard_flags & GUARD_F_MESSAGES) == 0)) {
                 taken = messages_input(transport, bytes + used, size - used);
             }
             if (taken == 0) {
@@ -189,9 +194,11 @@ static size_t frame_begin(struct transport *transport, uint8_t *bytes, size_t si
         if (size < frame_size) {
             return 0;
         }
+        frame_count(transport);
         control_input(transport, &frame, bytes + frame.header_size);
         return frame_size;
     }
+    frame_count(transport);
     bool whole = frame.fin && ws->message.opcode == 0 && size >= frame_size &&
                  (transport->exchange->flags & EXCHANGE_F_PARTS) == 0;
     err = ws_message_frame(&ws->message, &frame, transport->core->config->message_size_max);
@@ -209,6 +216,27 @@ static size_t frame_begin(struct transport *transport, uint8_t *bytes, size_t si
         payload_end(transport);
     }
     return frame.header_size;
+}
+
+/* A frame is about to be handled: the next one may have to wait, or none may come any more. */
+static void frame_count(struct transport *transport)
+{
+    if (LIKELY((transport->core->guard_flags & GUARD_F_MESSAGES) == 0) ||
+        transport->exchange->state != EXCHANGE_OPEN || !guard_message_exceeds(transport)) {
+        return;
+    }
+    if (transport->core->config->rate_action == GYR_RATE_CLOSE) {
+        session_ws_exceeded(transport);
+    } else {
+        transport_rate_wait(transport);
+    }
+}
+
+void session_ws_exceeded(struct transport *transport)
+{
+    STATS_ADD(&transport->core->stats, rate_limited, 1);
+    report_ws_failed(transport, GYR_ERR_RATE);
+    session_ws_result(transport, GYR_ERR_RATE);
 }
 
 static size_t message_whole(struct transport *transport, const struct ws_frame *frame,
@@ -339,8 +367,7 @@ bool session_direct(struct transport *transport, size_t size_min, uint8_t **targ
 {
     struct session_ws *ws = &transport->ws;
     if (transport->session != SESSION_WS || ws->frame_open == 0 || ws->frame_remaining < size_min ||
-        exchange_is_waiting(transport->exchange) ||
-        (transport->exchange->flags & EXCHANGE_F_PARTS) != 0) {
+        session_is_waiting(transport) || (transport->exchange->flags & EXCHANGE_F_PARTS) != 0) {
         return false;
     }
     size_t wanted = (size_t)MIN(ws->frame_remaining, (uint64_t)ASSEMBLY_AT_ONCE_MAX);
@@ -529,6 +556,7 @@ static void frame_fail(struct transport *transport, int err)
     if (err != GYR_ERR_MEMORY) {
         STATS_ADD(&transport->core->stats, ws_errors, 1);
     }
+    report_ws_failed(transport, err);
     uint16_t close_code = error_close_code(err);
     if (transport->exchange->state == EXCHANGE_OPEN) {
         session_ws_send_close(transport, close_code != 0 ? close_code : WS_CLOSE_INTERNAL,
@@ -573,6 +601,7 @@ static void session_ended(struct transport *transport, uint16_t close_code, stru
     }
     ASSERT(exchange->state == EXCHANGE_OPEN || exchange->state == EXCHANGE_CLOSING);
     exchange->state = EXCHANGE_CLOSED;
+    access_ws_end(transport, close_code);
     atomic_store_explicit(&core->stats.websockets,
                           atomic_load_explicit(&core->stats.websockets, memory_order_relaxed) - 1,
                           memory_order_relaxed);
@@ -613,7 +642,7 @@ struct session_limit session_ws_limit(const struct transport *transport)
                                       .set = config->close_timeout_ms != 0 &&
                                              transport->queue_head == NULL};
     }
-    if (exchange_is_waiting(exchange)) {
+    if (session_is_waiting(transport)) {
         return (struct session_limit){0};
     }
     struct session_limit limit = {0};

@@ -17,12 +17,15 @@
 #include "engine/core.h"
 #include "engine/session.h"
 
+#define RATE_WAIT_MAX_MS 60000 /* then it is looked at again */
+
 static void transport_begin(struct transport *transport, int fd);
 static void transport_refuse(struct core *core, int fd, int err);
 static struct transport *slot_acquire(struct core *core, struct core_slots *slots);
 static bool turn_send_is_awaited(const struct transport *transport);
 static void stream_end(struct transport *transport);
 static void stream_shut(struct transport *transport, uint32_t since_ms);
+static uint32_t rate_wait_ms(const struct transport *transport);
 static bool limit_passed(const struct transport *transport, uint32_t since_ms, uint32_t limit_ms);
 static void due_lower(struct session_limit *limit, uint32_t since_ms, uint32_t limit_ms);
 
@@ -34,13 +37,23 @@ void transport_open(struct core *core, int fd)
         core->ring->ops->close_reset(core->ring, fd);
         return;
     }
-    struct transport *transport = slot_acquire(core, &core->slots);
+    struct visitor visitor = {0};
+    bool guarded = (core->guard_flags & GUARD_F_ACCEPT) != 0;
+    int err = guarded ? guard_admit(core, fd, &visitor) : 0;
+    struct transport *transport = err == 0 ? slot_acquire(core, &core->slots) : NULL;
     if (transport == NULL) {
         atomic_fetch_sub_explicit(&core->load, 1, memory_order_relaxed);
-        transport_refuse(core, fd, GYR_ERR_LIMIT);
+        transport_refuse(core, fd, err == 0 ? GYR_ERR_LIMIT : err);
+        guard_forget(core, &visitor);
         return;
     }
     transport_begin(transport, fd);
+    if (guarded) {
+        guard_begin(transport, &visitor);
+        if (guard_wants_header(transport)) {
+            transport->session = SESSION_PROXY;
+        }
+    }
     STATS_ADD(&core->stats, accepted, 1);
     transport_recv_update(transport);
     transport_timer_update(transport);
@@ -119,6 +132,7 @@ void transport_release_if_done(struct transport *transport)
     } else {
         core->ring->ops->close(core->ring, transport->fd);
     }
+    guard_end(transport);
     transport->state = TRANSPORT_FREE;
     bool refused = transport->index < CORE_REFUSALS_MAX;
     struct core_slots *slots = refused ? &core->refusals : &core->slots;
@@ -338,6 +352,9 @@ void transport_timer_update(struct transport *transport)
     if (transport->state == TRANSPORT_OPEN) {
         due = session_limit(transport);
         due_lower(&due, transport->opened_ms, config->lifetime_max_ms);
+        if (UNLIKELY((transport->flags & TRANSPORT_F_RATE) != 0)) {
+            due_lower(&due, core_now32(transport->core), MAX(rate_wait_ms(transport), 1U));
+        }
     } else if (transport->state == TRANSPORT_LINGER || transport->state == TRANSPORT_ENDING) {
         due_lower(&due, transport->phase_ms, config->close_timeout_ms);
     }
@@ -374,12 +391,35 @@ void transport_on_timer(struct transport *transport)
         return;
     }
     if (transport->state == TRANSPORT_OPEN) {
+        if ((transport->flags & TRANSPORT_F_RATE) != 0 && rate_wait_ms(transport) == 0) {
+            transport->flags &= (uint16_t)~TRANSPORT_F_RATE;
+            session_wait_ended(transport);
+            transport_mark(transport, TRANSPORT_F_WORK);
+        }
         if (limit_passed(transport, transport->opened_ms, config->lifetime_max_ms)) {
             transport->opened_ms = core_now32(transport->core);
             STATS_ADD(&transport->core->stats, timeouts, 1);
             session_drain(transport);
         }
         session_on_limit(transport);
+    }
+    transport_timer_update(transport);
+}
+
+/* How long no input is taken yet; 0: it is. */
+static uint32_t rate_wait_ms(const struct transport *transport)
+{
+    uint64_t end_ns = guard_visitor(transport)->rate_end_ns;
+    uint64_t now_ns = transport->core->ring->now_ns;
+    uint64_t wait_ms = end_ns > now_ns ? (end_ns - now_ns + 999999) / 1000000 : 0;
+    return (uint32_t)MIN(wait_ms, (uint64_t)RATE_WAIT_MAX_MS);
+}
+
+void transport_rate_wait(struct transport *transport)
+{
+    if ((transport->flags & TRANSPORT_F_RATE) == 0) {
+        transport->flags |= TRANSPORT_F_RATE;
+        STATS_ADD(&transport->core->stats, rate_limited, 1);
     }
     transport_timer_update(transport);
 }

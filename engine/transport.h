@@ -45,6 +45,7 @@ enum transport_flags {
     TRANSPORT_F_PINGED = 1 << 11,        /* WebSocket: a heartbeat Ping is out */
     TRANSPORT_F_CUT = 1 << 12,           /* close with a reset */
     TRANSPORT_F_TURN_SEND = 1 << 13,     /* a turn send is in flight */
+    TRANSPORT_F_RATE = 1 << 15,          /* no input is taken before the rate allows it */
     TRANSPORT_F_QUEUE_HIGH = 1 << 14, /* HTTP: no request is taken before the queue has drained */
 };
 
@@ -190,6 +191,9 @@ void transport_cut(struct transport *transport, bool reset);
 /* The limits have changed: let the timer expire early enough. */
 void transport_timer_update(struct transport *transport);
 void transport_on_timer(struct transport *transport);
+
+/* More has come than the rate allows: take no input before visitor.rate_end_ns. */
+void transport_rate_wait(struct transport *transport);
 
 /* Put on the dirty list: flushed, and its session asked for work, at the end of the turn. */
 void transport_mark(struct transport *transport, unsigned flags);

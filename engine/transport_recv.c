@@ -180,6 +180,9 @@ void transport_read_scratch(struct transport *transport)
             STATS_ADD(&core->stats, bytes_in, size);
             sign_of_life(transport);
             core->out = (struct core_output){.transport = transport, .buffer_id = CORE_NO_BUFFER};
+            if (UNLIKELY((core->guard_flags & GUARD_F_BYTES) != 0)) {
+                session_bytes_received(transport, (size_t)size);
+            }
             session_direct_done(transport, (size_t)size);
             (void)transport_end_batch(transport);
         } else {
@@ -262,6 +265,11 @@ static bool transport_input(struct transport *transport, uint8_t *bytes, size_t 
     sign_of_life(transport);
     if (!transport_is_live(transport)) {
         return false;
+    }
+    if (UNLIKELY((core->guard_flags & GUARD_F_BYTES) != 0)) {
+        core->out = (struct core_output){.transport = transport, .buffer_id = CORE_NO_BUFFER};
+        session_bytes_received(transport, size);
+        (void)transport_end_batch(transport);
     }
     if (UNLIKELY(transport->backlog != NULL)) {
         size_t used = backlog_input(transport, bytes, size);

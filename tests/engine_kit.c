@@ -30,27 +30,27 @@ static struct kit *kit_of(const struct gyr_conn *conn)
 
 /* ---- the log ---- */
 
-static void log_text(struct kit *kit, const char *text)
+static void record_text(struct kit *kit, const char *text)
 {
     kit_bytes_add(&kit->log, text, strlen(text));
 }
 
-static void log_bytes(struct kit *kit, const char *bytes, size_t size)
+static void record_bytes(struct kit *kit, const char *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         char text[8];
         unsigned byte = (unsigned char)bytes[i];
         (void)snprintf(text, sizeof(text), byte < ' ' || byte > '~' ? "\\x%02x" : "%c", byte);
-        log_text(kit, text);
+        record_text(kit, text);
     }
 }
 
 static void log_quoted(struct kit *kit, struct gyr_span bytes)
 {
     if (bytes.size <= SHOWN_MAX) {
-        log_text(kit, "\"");
-        log_bytes(kit, bytes.ptr, bytes.size);
-        log_text(kit, "\"");
+        record_text(kit, "\"");
+        record_bytes(kit, bytes.ptr, bytes.size);
+        record_text(kit, "\"");
         return;
     }
     uint32_t sum = 0;
@@ -59,7 +59,7 @@ static void log_quoted(struct kit *kit, struct gyr_span bytes)
     }
     char text[64];
     (void)snprintf(text, sizeof(text), "%zu bytes, sum %08x", bytes.size, sum);
-    log_text(kit, text);
+    record_text(kit, text);
 }
 
 /* Pieces that follow each other are one line, so that the log does not depend on where input was
@@ -67,12 +67,12 @@ static void log_quoted(struct kit *kit, struct gyr_span bytes)
 static void log_piece(struct kit *kit, const char *what, struct gyr_span bytes, bool last)
 {
     if (!kit->in_piece) {
-        log_text(kit, what);
+        record_text(kit, what);
     }
-    log_bytes(kit, bytes.ptr, bytes.size);
+    record_bytes(kit, bytes.ptr, bytes.size);
     kit->in_piece = !last;
     if (last) {
-        log_text(kit, " last\n");
+        record_text(kit, " last\n");
     }
 }
 
@@ -90,7 +90,7 @@ static void log_event(struct kit *kit, const struct kit_event *event)
                                         [KIT_TIMER] = "timer\n"};
     bool piece = event->call == KIT_BODY || event->call == KIT_PART;
     if (kit->in_piece && !piece) {
-        log_text(kit, "...\n");
+        record_text(kit, "...\n");
         kit->in_piece = false;
     }
     char code[32];
@@ -98,11 +98,11 @@ static void log_event(struct kit *kit, const struct kit_event *event)
     case KIT_REQUEST: {
         struct gyr_span method = gyr_request_method(event->request);
         struct gyr_span target = gyr_request_target(event->request);
-        log_text(kit, "request ");
-        log_bytes(kit, method.ptr, method.size);
-        log_text(kit, " ");
-        log_bytes(kit, target.ptr, target.size);
-        log_text(kit, "\n");
+        record_text(kit, "request ");
+        record_bytes(kit, method.ptr, method.size);
+        record_text(kit, " ");
+        record_bytes(kit, target.ptr, target.size);
+        record_text(kit, "\n");
         break;
     }
     case KIT_BODY:
@@ -113,20 +113,20 @@ static void log_event(struct kit *kit, const struct kit_event *event)
                   (event->flags & GYR_LAST) != 0);
         break;
     case KIT_DONE:
-        log_text(kit, OUTCOMES[event->code]);
+        record_text(kit, OUTCOMES[event->code]);
         break;
     case KIT_MESSAGE:
-        log_text(kit, opcode_name(event->opcode));
+        record_text(kit, opcode_name(event->opcode));
         log_quoted(kit, event->bytes);
-        log_text(kit, "\n");
+        record_text(kit, "\n");
         break;
     case KIT_CLOSE:
         (void)snprintf(code, sizeof(code), "close %u", event->code);
-        log_text(kit, code);
-        log_text(kit, event->bytes.size != 0 ? " " : "\n");
+        record_text(kit, code);
+        record_text(kit, event->bytes.size != 0 ? " " : "\n");
         if (event->bytes.size != 0) {
-            log_bytes(kit, event->bytes.ptr, event->bytes.size);
-            log_text(kit, "\n");
+            record_bytes(kit, event->bytes.ptr, event->bytes.size);
+            record_text(kit, "\n");
         }
         break;
     case KIT_OPEN:
@@ -134,7 +134,7 @@ static void log_event(struct kit *kit, const struct kit_event *event)
     case KIT_MAIL:
     case KIT_TIMER:
     case KIT_CALLS:
-        log_text(kit, PLAIN[event->call]);
+        record_text(kit, PLAIN[event->call]);
         break;
     }
 }
@@ -350,6 +350,7 @@ void kit_init(struct kit *kit)
                 .on_close = on_close,
             },
         .fail_result = -EIO,
+        .peer = {.family = ADDRESS_IPV4, .ip = {192, 0, 2, 1}},
     };
     kit->config.recv_buffer_size = 4096;
     kit->config.recv_buffer_count = 16;
@@ -365,6 +366,7 @@ void kit_start(struct kit *kit)
         .ring_ops = &kit_ring_ops,
         .peers = kit->peers,
         .peer_count = 1,
+        .addresses = kit->addresses,
     };
     struct gyr_error error;
     if (core_create(&config, &kit->core, &error) < 0) {
@@ -400,6 +402,23 @@ void kit_end(struct kit *kit)
     core_destroy(kit->core);
     core_free(kit->core);
     free(kit->log.ptr);
+    free(kit->lines.ptr);
+}
+
+void kit_on_log(void *user, enum gyr_log_level level, struct gyr_span line)
+{
+    struct kit *kit = user;
+    (void)level;
+    kit_bytes_add(&kit->lines, line.ptr, line.size);
+    kit_bytes_add(&kit->lines, "\n", 1);
+}
+
+bool kit_line_has(struct kit *kit, const char *text)
+{
+    bool found =
+        kit->lines.size != 0 && memmem(kit->lines.ptr, kit->lines.size, text, strlen(text)) != NULL;
+    kit->lines.size = 0;
+    return found;
 }
 
 void kit_run(struct kit *kit)
@@ -432,7 +451,8 @@ void kit_connect(struct kit *kit)
     if (ring->socket_count == KIT_SOCKETS_MAX) {
         kit_broken("too many connections for one test");
     }
-    ring->sockets[ring->socket_count] = (struct kit_socket){.used = true, .room = SIZE_MAX};
+    ring->sockets[ring->socket_count] =
+        (struct kit_socket){.used = true, .room = SIZE_MAX, .peer = kit->peer};
     kit->fd = FD_FIRST + (int)ring->socket_count++;
     kit_run(kit);
 }
@@ -621,9 +641,9 @@ static bool bytes_compare(const char *what, const struct kit_bytes *bytes, const
         return true;
     }
     struct kit shown = {0};
-    log_bytes(&shown, (const char *)bytes->ptr, MIN(bytes->size, (size_t)2000));
-    log_text(&shown, "\n         expected ");
-    log_bytes(&shown, expected, MIN(size, (size_t)2000));
+    record_bytes(&shown, (const char *)bytes->ptr, MIN(bytes->size, (size_t)2000));
+    record_text(&shown, "\n         expected ");
+    record_bytes(&shown, expected, MIN(size, (size_t)2000));
     printf("    %s is (%zu) %.*s\n", what, bytes->size, (int)shown.log.size,
            (const char *)shown.log.ptr);
     free(shown.log.ptr);

@@ -93,13 +93,16 @@ struct kit {
     enum kit_act (*choose)(struct kit *kit, enum kit_call call); /* instead of `acts` */
     void *context;                                               /* the test's own */
     int fail_result;
-    bool quiet; /* upcalls are counted, and not logged */
-    int fd;     /* the connection that the calls below are about */
+    bool quiet;          /* upcalls are counted, and not logged */
+    int fd;              /* the connection that the calls below are about */
+    struct address peer; /* of connections made from now on; its port will be their fd */
+    struct address_table *addresses; /* borrowed; for kit_start */
 
     /* To be looked at. */
     struct core *core;
     struct kit_ring *ring;
-    struct kit_bytes log; /* a line for each upcall */
+    struct kit_bytes log;   /* a line for each upcall */
+    struct kit_bytes lines; /* what on_log got, if kit_on_log is that */
     unsigned counts[KIT_CALLS];
     int result;              /* of the last gyr_* call that an act made */
     unsigned exchanges_open; /* on_request without on_done, on_open without on_close */
@@ -112,6 +115,11 @@ void kit_init(struct kit *kit);
 void kit_start(struct kit *kit);
 /* Stop the core, let time pass until it has ended, check D1 and that nothing is left. */
 void kit_end(struct kit *kit);
+/* For service.on_log; its user is the kit. */
+void kit_on_log(void *user, enum gyr_log_level level, struct gyr_span line);
+/* Does the log have such a line? And forget it all. */
+bool kit_line_has(struct kit *kit, const char *text);
+
 /* kit_init, kit_start, kit_connect. */
 void kit_begin(struct kit *kit);
 

@@ -434,14 +434,16 @@ static void ring_close_reset(struct ring *ring, int fd)
 
 static void ring_peer_address(struct ring *ring, int fd, struct address *address)
 {
-    (void)socket_at(ring, fd);
-    *address = address_ipv4((const uint8_t[]){192, 0, 2, 1}, (uint16_t)fd);
+    *address = socket_at(ring, fd)->peer;
+    if (address->family != ADDRESS_LOCAL) {
+        address->port = (uint16_t)fd;
+    }
 }
 
-static uint64_t ring_wall_seconds(struct ring *ring)
+static uint64_t ring_wall_ns(struct ring *ring)
 {
     (void)ring;
-    return 784111777; /* the example of RFC 9110 section 5.6.7 */
+    return UINT64_C(784111777) * 1000000000; /* the example of RFC 9110 section 5.6.7 */
 }
 
 static void ring_wake(struct ring *target, struct ring *from)
@@ -471,6 +473,6 @@ const struct ring_ops kit_ring_ops = {
     .close_reset = ring_close_reset,
     .peer_address = ring_peer_address,
     .file_status = ring_file_status,
-    .wall_seconds = ring_wall_seconds,
+    .wall_ns = ring_wall_ns,
     .wake = ring_wake,
 };

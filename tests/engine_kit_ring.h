@@ -22,6 +22,7 @@ struct kit_socket {
     struct chunk *first; /* owned; what has arrived and was not received */
     struct chunk *last;
     struct kit_bytes out;
+    struct address peer;
     uint64_t recv_user_data; /* of a receive or a poll */
     uint64_t send_user_data;
     const uint8_t *send_bytes;

@@ -363,7 +363,7 @@ void ring_contract_timeout_advances_now(const struct ring_contract_world *world)
         turn++;
     }
     CU_ASSERT(stage.ring->now_ns >= start_ns + timeout_ns);
-    CU_ASSERT(stage.ops->wall_seconds(stage.ring) > 0);
+    CU_ASSERT(stage.ops->wall_ns(stage.ring) > 0);
     stage_close(&stage, "");
 }
 

@@ -419,10 +419,6 @@ GYR_API struct gyr_span gyr_request_field(const struct gyr_request *request, con
 GYR_API bool gyr_request_field_at(const struct gyr_request *request, unsigned index,
                                   struct gyr_span *name, struct gyr_span *value);
 
-/* "192.0.2.1:4711", "[2001:db8::1]:4711" or "unix:" of the client: the peer, or whom a trusted
- * proxy names (trusted_proxies, proxy_protocol, forwarded). Without port if that is not known. */
-GYR_API void gyr_request_client(const struct gyr_request *request, char text[64]);
-
 struct gyr_field {
     struct gyr_span name;
     struct gyr_span value;
@@ -592,6 +588,10 @@ GYR_API size_t gyr_queued_size(const struct gyr_conn *conn);
 
 /* "192.0.2.1:4711", "[2001:db8::1]:4711", "unix:"; one system call. */
 GYR_API void gyr_peer_address(const struct gyr_conn *conn, char text[64]);
+
+/* The same of the client: of the peer, or of whom a trusted proxy names (trusted_proxies,
+ * proxy_protocol, forwarded); then without port if the proxy says none. */
+GYR_API void gyr_client_address(const struct gyr_conn *conn, char text[64]);
 
 /* conn_data_size bytes that live as long as the exchange; an upgraded request keeps its own. */
 GYR_API void *gyr_conn_data(struct gyr_conn *conn);
