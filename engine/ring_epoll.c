@@ -60,7 +60,7 @@ static uint32_t op_start(struct epoll_ring *self, int fd, enum epoll_op_kind kin
         err = descriptor_watch(self, fd, kind == EPOLL_OP_SEND, false);
     }
     if (UNLIKELY(err < 0)) {
-        epoll_ring_complete(self, user_data, err);
+        (void)epoll_ring_complete(self, user_data, err);
         return EPOLL_OP_NONE;
     }
     return epoll_op_begin(&self->table, fd, kind, user_data);
@@ -139,7 +139,7 @@ void epoll_ring_flush(struct epoll_ring *self)
         if (sent == -EAGAIN && !one->quiet) {
             send_block(self, one);
         } else {
-            epoll_ring_complete(self, one->user_data, (int32_t)sent);
+            (void)epoll_ring_complete(self, one->user_data, (int32_t)sent);
         }
     }
     self->send_count = 0;
@@ -190,7 +190,7 @@ static void file_start(struct epoll_ring *self, const struct epoll_file_job *job
     }
     if (copy == NULL || self->files == NULL) {
         memory_free(copy);
-        epoll_ring_complete(self, job->user_data, err);
+        (void)epoll_ring_complete(self, job->user_data, err);
         return;
     }
     *copy = *job;
@@ -219,7 +219,10 @@ void epoll_ring_collect(struct epoll_ring *self)
     struct epoll_file_job *job = self->files == NULL ? NULL : epoll_files_take(self->files);
     while (job != NULL) {
         struct epoll_file_job *next = job->next;
-        epoll_ring_complete(self, job->user_data, job->result);
+        uint32_t index = epoll_ring_complete(self, job->user_data, job->result);
+        if (job->path != NULL) {
+            self->table.ops[index].fd = job->result; /* closed unless somebody takes it */
+        }
         memory_free(job);
         job = next;
     }
@@ -402,6 +405,11 @@ static void epoll_ring_destroy(struct ring *ring)
     for (uint32_t i = 1; i < self->table.op_used; i++) {
         if (self->table.ops[i].kind != EPOLL_OP_DONE) {
             epoll_ring_end(self, i);
+        }
+    }
+    for (uint32_t i = self->done_head; i != EPOLL_OP_NONE; i = self->table.ops[i].next) {
+        if (self->table.ops[i].fd >= 0) {
+            (void)close(self->table.ops[i].fd);
         }
     }
     epoll_ring_free(self);

@@ -47,6 +47,7 @@ struct epoll_ring {
     uint32_t done_head; /* operations that have ended, EPOLL_OP_NONE at the end */
     uint32_t done_tail;
     struct epoll_files *files; /* owned; NULL until there is a file */
+    bool busy;                 /* the last wait has made sends or completions */
     bool waits_ms;             /* this kernel has no epoll_pwait2 (Linux 5.11) */
     struct epoll_event events[EPOLL_EVENTS_MAX];
 };
@@ -79,8 +80,8 @@ unsigned epoll_ring_wait(struct ring *ring, uint64_t timeout_ns, struct completi
                          unsigned max);
 /* Let the next wait look at a descriptor. */
 void epoll_ring_look(struct epoll_ring *self, int fd);
-/* Let the next wait complete what stands in no table. */
-void epoll_ring_complete(struct epoll_ring *self, uint64_t user_data, int32_t result);
+/* Let the next wait complete what stands in no table. Returns what will do so. */
+uint32_t epoll_ring_complete(struct epoll_ring *self, uint64_t user_data, int32_t result);
 /* The same with an operation that has ended. */
 void epoll_ring_complete_op(struct epoll_ring *self, uint32_t index, int32_t result);
 

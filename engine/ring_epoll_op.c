@@ -125,7 +125,7 @@ uint32_t epoll_op_alloc(struct epoll_table *table)
         return EPOLL_OP_NONE;
     }
     table->op_count++;
-    table->ops[index] = (struct epoll_op){.kind = EPOLL_OP_DONE};
+    table->ops[index] = (struct epoll_op){.fd = -1, .kind = EPOLL_OP_DONE};
     return index;
 }
 
@@ -173,6 +173,7 @@ void epoll_op_end(struct epoll_table *table, uint32_t index)
     *place = op->hash_next;
     op->kind = EPOLL_OP_DONE;
     op->next = EPOLL_OP_NONE;
+    op->fd = -1;
 }
 
 uint32_t epoll_op_find(const struct epoll_table *table, uint64_t user_data)

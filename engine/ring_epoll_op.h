@@ -22,12 +22,12 @@ struct epoll_op {
     const uint8_t *bytes; /* of a send; the caller's */
     uint32_t size;        /* of a send */
     int32_t result;       /* of one that is done */
-    int32_t fd;
-    uint32_t next;      /* of the same descriptor; of the done; of the free */
-    uint32_t hash_next; /* in the same chain */
-    uint16_t events;    /* of a poll */
-    uint8_t kind;       /* enum epoll_op_kind */
-    bool multishot;     /* of a poll */
+    int32_t fd;           /* of one that is done: a new one, or -1 */
+    uint32_t next;        /* of the same descriptor; of the done; of the free */
+    uint32_t hash_next;   /* in the same chain */
+    uint16_t events;      /* of a poll */
+    uint8_t kind;         /* enum epoll_op_kind */
+    bool multishot;       /* of a poll */
 };
 static_assert(sizeof(struct epoll_op) == 40, "one for each connection");
 

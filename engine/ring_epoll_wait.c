@@ -60,7 +60,7 @@ void epoll_ring_complete_op(struct epoll_ring *self, uint32_t index, int32_t res
     self->done_tail = index;
 }
 
-void epoll_ring_complete(struct epoll_ring *self, uint64_t user_data, int32_t result)
+uint32_t epoll_ring_complete(struct epoll_ring *self, uint64_t user_data, int32_t result)
 {
     uint32_t index = epoll_op_alloc(&self->table);
     while (UNLIKELY(index == EPOLL_OP_NONE)) {
@@ -72,6 +72,7 @@ void epoll_ring_complete(struct epoll_ring *self, uint64_t user_data, int32_t re
     }
     self->table.ops[index].user_data = user_data;
     epoll_ring_complete_op(self, index, result);
+    return index;
 }
 
 static inline void harvest_add(struct harvest *harvest, uint64_t user_data, int32_t result,
@@ -109,6 +110,11 @@ static unsigned recv_run(struct epoll_ring *self, uint32_t index, struct harvest
     const struct epoll_op *op = &self->table.ops[index];
     struct epoll_descriptor *descriptor = epoll_descriptor(self, op->fd);
     if (UNLIKELY(self->free_count == 0)) {
+        /* Buffers come back when a send has been made and when completions have been handled, after
+         * this wait or the next. If there were none of either for so long, nobody knows when. */
+        if (harvest->count != 0 || self->busy) {
+            return RUN_AGAIN;
+        }
         op_finish(self, index, -ENOBUFS, harvest);
         return RUN_DONE;
     }
@@ -291,6 +297,9 @@ unsigned epoll_ring_wait(struct ring *ring, uint64_t timeout_ns, struct completi
 {
     struct epoll_ring *self = epoll_of(ring);
     ASSERT(max > 0);
+    struct harvest harvest = {.completions = completions, .room = max};
+    const bool sends = self->send_count != 0;
+    self->busy = self->busy || sends;
     epoll_ring_flush(self);
     if (self->done_head != EPOLL_OP_NONE || self->run_head != EPOLL_RUN_END) {
         timeout_ns = 0;
@@ -298,12 +307,12 @@ unsigned epoll_ring_wait(struct ring *ring, uint64_t timeout_ns, struct completi
     const int found = events_wait(self, timeout_ns, max);
     ASSERT(found >= 0 || errno == EINTR);
     ring->now_ns = ring_socket_now_ns();
-    struct harvest harvest = {.completions = completions, .room = max};
     done_harvest(self, &harvest);
     queued_run(self, &harvest);
     for (int i = 0; i < found; i++) {
         event_run(self, &self->events[i], &harvest);
     }
     done_harvest(self, &harvest); /* what the files have brought */
+    self->busy = sends || harvest.count != 0;
     return harvest.count;
 }
