@@ -98,9 +98,9 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 
 # ---- what people type --------------------------------------------------------------------------
 
-.PHONY: all run test check tidy sim fuzz autobahn bench install uninstall clean help format \
+.PHONY: all run test check tidy sim fuzz autobahn bench install uninstall clean docs help format \
     lib programs tests fuzzers venv check-format check-headers check-style check-symbols check-unit \
-    check-sim
+    check-sim check-docs
 
 all: lib programs ## build the libraries and programs (default)
 	@:
@@ -115,8 +115,8 @@ test: ## every test, short fuzzing included; ends with `N passed, M failed, K sk
 	@+$(MAKE) all tests venv $(if $(filter release,$(MODE)),fuzzers)
 	@MODE=$(MODE) SEEDS=$(or $(SEEDS),300) tools/test
 
-check: ## formatting, clang-tidy, style, symbols, unit tests, some simulator seeds
-	@+$(MAKE) -k check-format check-style check-headers tidy check-symbols check-unit check-sim
+check: ## formatting, clang-tidy, style, symbols, docs, unit tests, some simulator seeds
+	@+$(MAKE) -k check-format check-style check-headers check-docs tidy check-symbols check-unit check-sim
 	@echo 'check: all is well'
 
 tidy: ## clang-tidy over what ships, cached by content
@@ -144,6 +144,9 @@ bench: ## the benchmarks of bench/ (BENCH="E1 H1" for some of them)
 
 format: ## let clang-format rewrite the sources
 	@clang-format -i $(FORMATTED)
+
+docs: $(B)/bin/config-table ## write the tables of docs/configuration.md
+	@tools/config_doc --write $<
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -215,6 +218,11 @@ $(B)/bin/bench-%: $(O)/bench/%.o $(B)/gyr.o $(B)/libgyr_test.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
 
+$(B)/bin/config-table: $(O)/tools/config_table.o $(B)/gyr.o
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+
 # ---- tests -------------------------------------------------------------------------------------
 
 tests: $(B)/bin/run_tests $(SIM)
@@ -277,7 +285,7 @@ build/fuzz/obj/%.o: %.cpp Makefile
 FORMATTED := $(foreach dir,$(LAYERS) include/gyr examples bench tests tests/unit tests/sim \
     tests/socket tests/fuzz,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
 # Lists for the preprocessor that read best one entry a line.
-FORMATTED := $(filter-out tests/suites.h,$(FORMATTED))
+FORMATTED := $(filter-out tests/suites.h tests/options.h,$(FORMATTED))
 HEADERS := $(foreach dir,$(LAYERS) include/gyr,$(wildcard $(dir)/*.h))
 
 check-format:
@@ -288,6 +296,10 @@ check-style:
 	$(call say,STYLE,)
 	$(Q)tools/check_style
 	$(Q)tools/suites --check
+
+check-docs: $(B)/bin/config-table
+	$(call say,DOCS,)
+	$(Q)tools/config_doc --check $<
 
 # Every header stands alone.
 check-headers: $(HEADERS:%=$(O)/%.checked)
@@ -326,6 +338,7 @@ $(O)/proto/%.o: STD := -std=c17 -pedantic
 $(O)/tests/%.o: ROLE := -fno-lto
 $(O)/bench/%.o: ROLE := -fno-lto
 $(O)/examples/%.o: ROLE := -fno-lto
+$(O)/tools/%.o: ROLE := -fno-lto
 
 $(O)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
