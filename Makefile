@@ -99,8 +99,8 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 # ---- what people type --------------------------------------------------------------------------
 
 .PHONY: all run test check tidy sim fuzz autobahn http-probes http-differential bench install \
-    uninstall deb test-packages clean help format lib programs tests fuzzers venv check-format \
-    check-headers check-style check-symbols check-unit check-sim
+    uninstall deb test-packages clean docs help format lib programs tests fuzzers venv check-format \
+    check-headers check-style check-symbols check-unit check-sim check-docs
 
 all: lib programs ## build the libraries and programs (default)
 	@:
@@ -115,8 +115,8 @@ test: ## every test, short fuzzing included; ends with `N passed, M failed, K sk
 	@+$(MAKE) all tests venv $(if $(filter release,$(MODE)),fuzzers)
 	@MODE=$(MODE) SEEDS=$(or $(SEEDS),300) tools/test
 
-check: ## formatting, clang-tidy, style, symbols, unit tests, some simulator seeds
-	@+$(MAKE) -k check-format check-style check-headers tidy check-symbols check-unit check-sim
+check: ## formatting, clang-tidy, style, symbols, docs, unit tests, some simulator seeds
+	@+$(MAKE) -k check-format check-style check-headers check-docs tidy check-symbols check-unit check-sim
 	@echo 'check: all is well'
 
 tidy: ## clang-tidy over what ships, cached by content
@@ -156,6 +156,9 @@ bench: ## the benchmarks of bench/ (BENCH="E1 H1" for some of them)
 
 format: ## let clang-format rewrite the sources
 	@clang-format -i $(FORMATTED)
+
+docs: $(B)/bin/config-table ## write the tables of docs/configuration.md
+	@tools/config_doc --write $<
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -227,6 +230,11 @@ $(B)/bin/bench-%: $(O)/bench/%.o $(B)/gyr.o $(B)/libgyr_test.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
 
+$(B)/bin/config-table: $(O)/tools/config_table.o $(B)/gyr.o
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+
 # ---- tests -------------------------------------------------------------------------------------
 
 tests: $(B)/bin/run_tests $(SIM)
@@ -289,7 +297,7 @@ build/fuzz/obj/%.o: %.cpp Makefile
 FORMATTED := $(foreach dir,$(LAYERS) include/gyr examples bench tests tests/unit tests/sim \
     tests/socket tests/fuzz,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
 # Lists for the preprocessor that read best one entry a line.
-FORMATTED := $(filter-out tests/suites.h,$(FORMATTED))
+FORMATTED := $(filter-out tests/suites.h tests/options.h,$(FORMATTED))
 HEADERS := $(foreach dir,$(LAYERS) include/gyr,$(wildcard $(dir)/*.h))
 
 check-format:
@@ -300,6 +308,10 @@ check-style:
 	$(call say,STYLE,)
 	$(Q)tools/check_style
 	$(Q)tools/suites --check
+
+check-docs: $(B)/bin/config-table
+	$(call say,DOCS,)
+	$(Q)tools/config_doc --check $<
 
 # Every header stands alone.
 check-headers: $(HEADERS:%=$(O)/%.checked)
@@ -339,6 +351,7 @@ $(O)/proto/%.o: STD := -std=c17 -pedantic
 $(O)/tests/%.o: ROLE := -fno-lto
 $(O)/bench/%.o: ROLE := -fno-lto
 $(O)/examples/%.o: ROLE := -fno-lto
+$(O)/tools/%.o: ROLE := -fno-lto
 
 $(O)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Configuration in layers. A layer is not kept: what comes later is written over what was there, and
- * every value keeps the name of where it came from. What was said of one core lies beside what was
- * said of all, and wins on that core, whichever came later. */
+/* Configuration in layers. A layer is not kept: what comes later is written over what was there,
+ * and every value keeps the name of where it came from. What was said of one core lies beside what
+ * was said of all, and wins on that core, whichever came later. */
 #include "engine/settings.h"
 
 #include "engine/config.h"

@@ -28,6 +28,7 @@
 #define ADDRESSES_MAX 16
 #define PIECE_MAX     65536
 #define PATTERN_SIZE  251 /* the content of /stream: each byte is its place modulo this */
+#define SETTINGS_MAX  256
 #define USAGE                                                                 \
     "usage: gyr-echo [--listen ADDRESS]... [--config FILE] [--environment]\n" \
     "                [--cores LIST] [--set NAME=VALUE]...\n"                  \
@@ -49,7 +50,7 @@ struct options {
     bool environment;
     bool print;
     bool check;
-    struct setting *settings; /* as many as there can be arguments */
+    struct setting settings[SETTINGS_MAX];
     unsigned setting_count;
     const char *addresses[ADDRESSES_MAX];
     unsigned address_count;
@@ -103,10 +104,9 @@ static void check(int err, const struct gyr_error *error);
 
 int main(int argc, char **argv)
 {
-    struct options options = {.settings = calloc((size_t)argc, sizeof(struct setting))};
+    struct options options = {.config = NULL};
     struct gyr_settings *settings;
-    struct gyr_error error = {.text = "no memory"};
-    check(options.settings == NULL ? GYR_ERR_MEMORY : 0, &error);
+    struct gyr_error error;
     options_parse(&options, argc, argv);
     check(settings_load(&options, &settings, &error), &error);
     if (options.print) {
@@ -117,6 +117,7 @@ int main(int argc, char **argv)
         printf("%sgyr-echo: configuration is usable\n", options.print ? "# " : "");
     }
     if (options.print || options.check) {
+        gyr_settings_destroy(settings);
         return 0;
     }
 
@@ -168,7 +169,6 @@ int main(int argc, char **argv)
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
     gyr_server_wait(server);
     gyr_server_destroy(server);
-    free(options.settings);
     return 0;
 }
 
@@ -526,7 +526,17 @@ static void help_print(void)
     exit(0);
 }
 
-static void setting_add(struct options *options, char *setting)
+static void setting_add(struct options *options, const char *name, const char *value,
+                        const char *origin)
+{
+    if (options->setting_count == SETTINGS_MAX) {
+        usage_fail("too many settings", name);
+    }
+    options->settings[options->setting_count++] =
+        (struct setting){.name = name, .value = value, .origin = origin};
+}
+
+static void setting_split(struct options *options, char *setting)
 {
     char *equals = strchr(setting, '=');
     if (equals == NULL) {
@@ -534,8 +544,7 @@ static void setting_add(struct options *options, char *setting)
         return;
     }
     *equals = '\0';
-    options->settings[options->setting_count++] =
-        (struct setting){.name = setting, .value = equals + 1, .origin = "--set"};
+    setting_add(options, setting, equals + 1, "--set");
 }
 
 static void options_parse(struct options *options, int argc, char **argv)
@@ -563,11 +572,10 @@ static void options_parse(struct options *options, int argc, char **argv)
             options->environment = true;
             break;
         case 'c':
-            options->settings[options->setting_count++] =
-                (struct setting){.name = "cores", .value = optarg, .origin = "--cores"};
+            setting_add(options, "cores", optarg, "--cores");
             break;
         case 's':
-            setting_add(options, optarg);
+            setting_split(options, optarg);
             break;
         case 'p':
             options->print = true;

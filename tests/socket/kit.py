@@ -105,8 +105,9 @@ class Server:
     """A gyr-echo of its own: `with Server("--cores", "0", pin=1) as server`. Keywords are settings.
     It must end with 0 on SIGTERM; an ending before that fails the test too."""
 
-    def __init__(self, *arguments, listen=("127.0.0.1:0",), **settings):
+    def __init__(self, *arguments, listen=("127.0.0.1:0",), environment=None, **settings):
         self.arguments = [*arguments]
+        self.environment = environment
         for address in listen:
             self.arguments += ["--listen", address]
         for name, value in settings.items():
@@ -118,7 +119,7 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(
-            command(*self.arguments), stdout=subprocess.PIPE, stderr=self.errors, text=True)
+            command(*self.arguments), stdout=subprocess.PIPE, stderr=self.errors, text=True, env=self.environment)
         atexit.register(self.process.kill)
         watch = threading.Timer(DEADLINE, self.process.kill)
         watch.start()

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Every option of struct gyr_config, in its order, and the test that fails when it has no effect: a
+ * test of tests/suites.h, or a function of tests/socket. Included with OPTION defined, and with
+ * OPTION_PENDING for those whose effect has no test yet. */
+
+OPTION(cores, options_cores_are_as_many_as_named)
+OPTION(pin, options_pin_binds_each_core)
+OPTION(balance, options_balance_hash_hands_nothing_over)
+OPTION(spin_us, core_spins_after_work_and_then_sleeps)
+OPTION_PENDING(ring)
+OPTION(cpu, options_cpu_moves_one_core)
+
+OPTION(turn_completions_max, options_turn_completions_max_bounds_a_turn)
+OPTION(turn_sends_max, options_turn_sends_max_sends_the_rest_at_once)
+OPTION(read_rounds_max, options_read_rounds_max_bounds_the_reads_of_a_turn)
+
+OPTION(connections_max, core_refuses_connections_beyond_its_slots)
+OPTION(core_heap_size_max, core_lives_on_when_its_heap_is_used_up)
+OPTION(submission_entries, options_of_the_ring_reach_it)
+OPTION(completion_entries, options_of_the_ring_reach_it)
+OPTION(recv_buffer_size, options_recv_buffer_size_bounds_a_piece)
+OPTION(recv_buffer_count, transport_goes_on_when_the_buffers_run_out)
+OPTION(recv_scratch_threshold, options_recv_scratch_threshold_says_what_is_large)
+OPTION(mailbox_count_max, offload_post_keeps_order_is_bounded_and_runs_all_it_took)
+
+OPTION(head_size_max, session_http_refuses_heads_that_are_too_large)
+OPTION(target_size_max, session_http_refuses_heads_that_are_too_large)
+OPTION(field_count_max, session_http_refuses_heads_that_are_too_large)
+OPTION(body_size_max, body_limit_holds_for_both_framings)
+OPTION(message_size_max, session_ws_refuses_a_large_message_before_it_takes_memory)
+OPTION(send_queue_size_max, exchange_queue_limit_is_exact_to_the_byte)
+OPTION(send_queue_high, exchange_queue_high_slows_down_a_peer_that_does_not_read)
+OPTION(send_queue_low, exchange_queue_high_slows_down_a_peer_that_does_not_read)
+OPTION(pause_size_max, exchange_pause_reads_ahead_up_to_a_limit_and_sees_resets)
+
+OPTION_PENDING(server_connections_max)
+OPTION_PENDING(address_connections_max)
+OPTION_PENDING(upgrade_rate_max)
+OPTION_PENDING(message_rate_max)
+OPTION_PENDING(message_burst_max)
+OPTION_PENDING(byte_rate_max)
+OPTION_PENDING(byte_burst_max)
+OPTION_PENDING(rate_action)
+OPTION_PENDING(body_rate_min)
+
+OPTION_PENDING(origins)
+OPTION_PENDING(hosts)
+OPTION_PENDING(trusted_proxies)
+OPTION_PENDING(proxy_protocol)
+OPTION_PENDING(forwarded)
+
+OPTION_PENDING(log_level)
+OPTION_PENDING(log_format)
+OPTION_PENDING(log_rate_max)
+OPTION_PENDING(access_log)
+
+OPTION(header_timeout_ms, options_header_timeout_ends_a_slow_head)
+OPTION(body_timeout_ms, options_body_timeout_ends_a_slow_body)
+OPTION(keep_alive_timeout_ms, options_keep_alive_timeout_ends_a_silent_connection)
+OPTION(handshake_timeout_ms, options_handshake_timeout_answers_503)
+OPTION(heartbeat_interval_ms, transport_heartbeat_keeps_its_interval_after_each_answer)
+OPTION(heartbeat_timeout_ms, transport_heartbeat_pings_and_then_cuts)
+OPTION(idle_timeout_ms, transport_idle_limit_closes_with_1001)
+OPTION(close_timeout_ms, options_close_timeout_ends_the_wait_for_a_close)
+OPTION(send_timeout_ms, options_send_timeout_cuts_who_does_not_read)
+OPTION(lifetime_max_ms, transport_lifetime_ends_connections_politely)
+
+OPTION(shutdown_window_ms, options_shutdown_window_spreads_the_end)
+OPTION(shutdown_deadline_ms, core_drain_cuts_what_is_left_at_its_deadline)
+
+OPTION(offload_threads, options_offload_threads_run_side_by_side)
+OPTION(offload_count_max, offload_works_elsewhere_and_completes_on_the_core)
+OPTION(listen_backlog, options_listen_backlog_bounds_who_waits)
