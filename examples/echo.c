@@ -8,6 +8,7 @@
  *     POST /upload     length and hash of the body, which is hashed as it arrives
  *     GET  /events     the same counters as server-sent events, one a second; ?count=N&interval_ms=M
  *     GET  /stream     ?size=N&piece=M: so many bytes in pieces, as fast as they are read
+ *     GET  /files/...  the files of the folder that --files names
  *
  * Read main first, then on_request and what it calls: functions named on_* are called by the
  * engine, on the thread of the core that has the connection. */
@@ -27,6 +28,7 @@
 #define PATTERN_SIZE  251 /* the content of /stream: each byte is its place modulo this */
 #define USAGE                                                                      \
     "usage: gyr-echo [--listen ADDRESS]... [--cores LIST] [--set NAME=VALUE]...\n" \
+    "                [--files FOLDER]\n"                                           \
     "                [--help] [--version]\n"
 
 /* examples/echo.html, put into this program by the Makefile. */
@@ -37,6 +39,7 @@ struct options {
     struct gyr_config config;
     const char *addresses[ADDRESSES_MAX];
     unsigned address_count;
+    const char *files; /* NULL: none are served */
 };
 
 enum task {
@@ -59,7 +62,8 @@ struct progress {
 
 /* What all cores share: gyr_server_user. */
 struct shared {
-    atomic_bool stopping; /* events would go on until shutdown_deadline_ms */
+    atomic_bool stopping;    /* events would go on until shutdown_deadline_ms */
+    struct gyr_files *files; /* NULL: none are served */
 };
 
 struct route {
@@ -105,6 +109,10 @@ int main(int argc, char **argv)
     };
     struct gyr_server *server;
     struct gyr_error error;
+    if (options.files != NULL) {
+        const struct gyr_files_options how = {.size = sizeof(how), .precompressed = true};
+        check(gyr_files_open(options.files, &how, &shared.files, &error), &error);
+    }
     check(gyr_server_create(&options.config, &service, &server, &error), &error);
     for (unsigned i = 0; i < options.address_count; i++) {
         check(gyr_server_listen(server, options.addresses[i], &error), &error);
@@ -120,6 +128,7 @@ int main(int argc, char **argv)
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
     gyr_server_wait(server);
     gyr_server_destroy(server);
+    gyr_files_close(shared.files);
     return 0;
 }
 
@@ -404,6 +413,22 @@ static const struct route routes[] = {
     {"/stream", "GET", "GET, HEAD, OPTIONS", answer_stream},
 };
 
+/* What comes behind /files is the path below the folder. */
+static bool answer_file(struct gyr_conn *conn, const struct gyr_request *request, int *result)
+{
+    static const struct gyr_span prefix = GYR_LITERAL("/files/");
+    const struct shared *shared = gyr_server_user(gyr_core_server(gyr_conn_core(conn)));
+    struct gyr_span path = gyr_request_path(request);
+    if (shared->files == NULL || path.size < prefix.size ||
+        memcmp(path.ptr, prefix.ptr, prefix.size) != 0) {
+        return false;
+    }
+    size_t skipped = prefix.size - 1;
+    *result = gyr_respond_file(conn, request, shared->files,
+                               (struct gyr_span){path.ptr + skipped, path.size - skipped});
+    return true;
+}
+
 static int answer_options(struct gyr_conn *conn, const char *allow)
 {
     const struct gyr_field field = {GYR_SPAN("Allow"), {allow, strlen(allow)}};
@@ -421,6 +446,10 @@ static int on_request(struct gyr_conn *conn, const struct gyr_request *request)
     struct gyr_span method = gyr_request_method(request);
     if (is(path, "*")) { /* the server as a whole: only OPTIONS may ask for it */
         return answer_options(conn, "GET, HEAD, POST, OPTIONS");
+    }
+    int result;
+    if (answer_file(conn, request, &result)) {
+        return result;
     }
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         const struct route *route = &routes[i];
@@ -461,6 +490,7 @@ static void help_print(const struct gyr_config *config)
     printf(USAGE "\n"
                  "  --listen ADDRESS  127.0.0.1:8080 (the default), [::1]:8080, unix:/path\n"
                  "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
+                 "  --files FOLDER    serve its files below /files/\n"
                  "  --set NAME=VALUE  one of these:\n\n%s",
            settings);
     exit(0);
@@ -481,9 +511,13 @@ static void set_split(struct gyr_config *config, char *setting)
 static void options_parse(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"listen", required_argument, NULL, 'l'}, {"cores", required_argument, NULL, 'c'},
-        {"set", required_argument, NULL, 's'},    {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+        {"listen", required_argument, NULL, 'l'},
+        {"cores", required_argument, NULL, 'c'},
+        {"set", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {"files", required_argument, NULL, 'f'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
     };
     struct gyr_error error;
     opterr = 0;
@@ -500,6 +534,9 @@ static void options_parse(struct options *options, int argc, char **argv)
             break;
         case 's':
             set_split(&options->config, optarg);
+            break;
+        case 'f':
+            options->files = optarg;
             break;
         case 'h':
             help_print(&options->config);
