@@ -6,7 +6,7 @@
  *     GET  /plaintext  Hello, World!
  *     GET  /stats      every counter as JSON
  *     POST /upload     length and hash of the body, which is hashed as it arrives
- *     GET  /events     the same counters as server-sent events, one a second; ?count=N&interval_ms=M
+ *     GET  /events     the same as server-sent events, one a second; ?count=N&interval_ms=M
  *     GET  /stream     ?size=N&piece=M: so many bytes in pieces, as fast as they are read
  *     GET  /files/...  the files of the folder that --files names
  *
@@ -271,30 +271,38 @@ static bool is(struct gyr_span span, const char *text)
     return span.size == strlen(text) && memcmp(span.ptr, text, span.size) == 0;
 }
 
-/* The number behind `name` in "name=1&other=2", or what `value` holds if it is not there. False:
- * no number from `min` to `max`. */
+static bool number_parse(struct gyr_span text, uint64_t min, uint64_t max, uint64_t *value)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned digit = (unsigned char)text.ptr[i] - (unsigned)'0';
+        if (digit > 9 || number > (max - digit) / 10) {
+            return false;
+        }
+        number = number * 10 + digit;
+    }
+    *value = number;
+    return text.size != 0 && number >= min;
+}
+
+/* The number behind `name` in "name=1&other=2"; `value` stays as it is if the name is not there.
+ * False: no number from `min` to `max`. */
 static bool query_number(struct gyr_span query, const char *name, uint64_t min, uint64_t max,
                          uint64_t *value)
 {
-    while (query.size != 0) {
-        const char *and = memchr(query.ptr, '&', query.size);
-        size_t size = and == NULL ? query.size : (size_t)(and-query.ptr);
-        const char *equals = memchr(query.ptr, '=', size);
-        size_t name_size = equals == NULL ? size : (size_t)(equals - query.ptr);
-        if (is((struct gyr_span){query.ptr, name_size}, name)) {
-            uint64_t number = 0;
-            for (size_t i = name_size + 1; i < size; i++) {
-                unsigned digit = (unsigned char)query.ptr[i] - (unsigned)'0';
-                if (digit > 9 || number > (max - digit) / 10) {
-                    return false;
-                }
-                number = number * 10 + digit;
-            }
-            *value = number;
-            return size > name_size + 1 && number >= min;
+    const char *at = query.ptr;
+    const char *end = query.ptr + query.size;
+    while (at < end) {
+        const char *stop = memchr(at, '&', (size_t)(end - at));
+        stop = stop == NULL ? end : stop;
+        const char *equals = memchr(at, '=', (size_t)(stop - at));
+        equals = equals == NULL ? stop : equals;
+        if (is((struct gyr_span){at, (size_t)(equals - at)}, name)) {
+            const char *number = equals < stop ? equals + 1 : stop;
+            return number_parse((struct gyr_span){number, (size_t)(stop - number)}, min, max,
+                                value);
         }
-        size += and != NULL;
-        query = (struct gyr_span){query.ptr + size, query.size - size};
+        at = stop + 1;
     }
     return true;
 }

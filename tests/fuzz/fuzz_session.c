@@ -7,6 +7,7 @@
  * the program where D1, B1, C1 or C3 is broken; the engine's own assertions and the sanitizers
  * do so for the rest, A1 at the end included. Here the bytes accounted to connections are added
  * up after every step (A1), and everything has to end when the server stops. */
+#include "engine/session.h"
 #include "tests/engine_kit.c" /* fuzzers link the library alone */
 #include "tests/engine_kit_ring.c"
 
@@ -51,6 +52,58 @@ static enum kit_act choose(struct kit *kit, enum kit_call call)
     return byte < 128 ? (enum kit_act)(byte % 16 % KIT_ACTS) : KIT_DEFAULT;
 }
 
+static int stream_begin(struct gyr_conn *conn, uint64_t content_size)
+{
+    return session_stream_begin(
+        conn, &(struct gyr_response){.size = sizeof(struct gyr_response), .status_code = 200},
+        content_size);
+}
+
+/* As far as the script says; from any callback or none. */
+static void stream_goes_on(struct kit *kit, struct gyr_conn *conn)
+{
+    uint8_t byte = take_back(kit->context);
+    struct gyr_span piece = {(char *)payload, (size_t)byte * 3};
+    struct gyr_event event = {.size = sizeof(event), .data = GYR_SPAN("a\r\nb"), .id = piece};
+    struct entry *entry = NULL;
+    switch (byte % 6) {
+    case 0:
+        kit->result = gyr_respond_end(conn);
+        break;
+    case 1:
+        kit->result = gyr_events_send(conn, &event);
+        break;
+    case 2:
+        kit->result = gyr_events_comment(conn, piece);
+        break;
+    case 3:
+        entry = entry_create(conn->transport, piece.size);
+        if (entry != NULL) {
+            memset(entry_payload(entry), 'e', piece.size);
+            entry->size = (uint32_t)piece.size;
+            kit->result = session_stream_entry(conn, entry);
+        }
+        break;
+    case 4:
+        if (conn->state == EXCHANGE_STREAMING && byte < 100) {
+            session_stream_break(conn);
+        }
+        break;
+    default:
+        kit->result = gyr_respond_part(conn, piece);
+        break;
+    }
+}
+
+static int on_any_fuzzed(struct kit *kit, struct gyr_conn *conn, const struct kit_event *event)
+{
+    const struct script *script = kit->context;
+    if (conn->state == EXCHANGE_STREAMING && script->size != 0) { /* not for ever */
+        stream_goes_on(kit, conn);
+    }
+    return act(kit, conn, event);
+}
+
 static int on_request_fuzzed(struct kit *kit, struct gyr_conn *conn, const struct kit_event *event)
 {
     uint8_t byte = take_back(kit->context);
@@ -72,6 +125,16 @@ static int on_request_fuzzed(struct kit *kit, struct gyr_conn *conn, const struc
     case 5:
         (void)gyr_respond_text(conn, 200, "a/b", GYR_SPAN("early"));
         return GYR_PENDING;
+    case 6:
+        (void)!stream_begin(conn, 50);
+        return act(kit, conn, event);
+    case 7:
+        (void)!gyr_events_begin(conn);
+        stream_goes_on(kit, conn);
+        return 0;
+    case 8:
+        (void)!stream_begin(conn, STREAM_SIZE_UNKNOWN);
+        return GYR_PENDING;
     default:
         return act(kit, conn, event);
     }
@@ -81,7 +144,7 @@ static int on_request_fuzzed(struct kit *kit, struct gyr_conn *conn, const struc
 static void service_calls(struct kit *kit, struct gyr_conn *conn, uint8_t what)
 {
     struct gyr_span large = {(char *)payload, (size_t)take_front(kit->context) * 37};
-    switch (what % 14) {
+    switch (what % 17) {
     case 0:
         kit->result = gyr_send(conn, GYR_BINARY, large);
         break;
@@ -120,6 +183,13 @@ static void service_calls(struct kit *kit, struct gyr_conn *conn, uint8_t what)
         break;
     case 12:
         kit->result = gyr_finish(conn, GYR_QUEUE_HIGH);
+        break;
+    case 13:
+        kit->result = stream_begin(conn, large.size != 0 ? large.size : STREAM_SIZE_UNKNOWN);
+        break;
+    case 14:
+    case 15:
+        stream_goes_on(kit, conn);
         break;
     default:
         gyr_conn_timer(conn, take_front(kit->context) * 10U);
@@ -250,6 +320,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kit.context = &script;
     kit.choose = choose;
     kit.hooks[KIT_REQUEST] = on_request_fuzzed;
+    kit.hooks[KIT_BODY] = on_any_fuzzed;
+    kit.hooks[KIT_DRAIN] = on_any_fuzzed;
+    kit.hooks[KIT_TIMER] = on_any_fuzzed;
     kit.config.connections_max = (options & 1) != 0 ? 4 : 8;
     kit.config.recv_buffer_count = (options & 2) != 0 ? 1 : 4;
     kit.config.recv_scratch_threshold = (options & 4) != 0 ? 0 : 64;
