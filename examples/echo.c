@@ -8,6 +8,7 @@
  *     POST /upload     length and hash of the body, which is hashed as it arrives
  *     GET  /events     the same as server-sent events, one a second; ?count=N&interval_ms=M
  *     GET  /stream     ?size=N&piece=M: so many bytes in pieces, as fast as they are read
+ *     GET  /files/...  the files of the folder that --files names
  *
  * Read main first, then on_request and what it calls: functions named on_* are called by the
  * engine, on the thread of the core that has the connection. */
@@ -31,7 +32,7 @@
 #define SETTINGS_MAX  256
 #define USAGE                                                                 \
     "usage: gyr-echo [--listen ADDRESS]... [--config FILE] [--environment]\n" \
-    "                [--cores LIST] [--set NAME=VALUE]...\n"                  \
+    "                [--cores LIST] [--set NAME=VALUE]... [--files FOLDER]\n" \
     "                [--print-config] [--check-config] [--help] [--version]\n"
 
 /* examples/echo.html, put into this program by the Makefile. */
@@ -54,6 +55,7 @@ struct options {
     unsigned setting_count;
     const char *addresses[ADDRESSES_MAX];
     unsigned address_count;
+    const char *files; /* NULL: none are served */
 };
 
 enum task {
@@ -76,7 +78,8 @@ struct progress {
 
 /* What all cores share: gyr_server_user. */
 struct shared {
-    atomic_bool stopping; /* events would go on until shutdown_deadline_ms */
+    atomic_bool stopping;    /* events would go on until shutdown_deadline_ms */
+    struct gyr_files *files; /* NULL: none are served */
 };
 
 struct route {
@@ -142,6 +145,10 @@ int main(int argc, char **argv)
         .on_trouble = on_trouble,
     };
     struct gyr_server *server;
+    if (options.files != NULL) {
+        const struct gyr_files_options how = {.size = sizeof(how), .precompressed = true};
+        check(gyr_files_open(options.files, &how, &shared.files, &error), &error);
+    }
     check(gyr_server_create_with(settings, &service, &server, &error), &error);
     gyr_settings_destroy(settings);
     for (unsigned i = 0; i < options.address_count; i++) {
@@ -169,6 +176,7 @@ int main(int argc, char **argv)
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
     gyr_server_wait(server);
     gyr_server_destroy(server);
+    gyr_files_close(shared.files);
     return 0;
 }
 
@@ -461,6 +469,22 @@ static const struct route routes[] = {
     {"/stream", "GET", "GET, HEAD, OPTIONS", answer_stream},
 };
 
+/* What comes behind /files is the path below the folder. */
+static bool answer_file(struct gyr_conn *conn, const struct gyr_request *request, int *result)
+{
+    static const struct gyr_span prefix = GYR_LITERAL("/files/");
+    const struct shared *shared = gyr_server_user(gyr_core_server(gyr_conn_core(conn)));
+    struct gyr_span path = gyr_request_path(request);
+    if (shared->files == NULL || path.size < prefix.size ||
+        memcmp(path.ptr, prefix.ptr, prefix.size) != 0) {
+        return false;
+    }
+    size_t skipped = prefix.size - 1;
+    *result = gyr_respond_file(conn, request, shared->files,
+                               (struct gyr_span){path.ptr + skipped, path.size - skipped});
+    return true;
+}
+
 static int answer_options(struct gyr_conn *conn, const char *allow)
 {
     const struct gyr_field field = {GYR_SPAN("Allow"), {allow, strlen(allow)}};
@@ -478,6 +502,10 @@ static int on_request(struct gyr_conn *conn, const struct gyr_request *request)
     struct gyr_span method = gyr_request_method(request);
     if (is(path, "*")) { /* the server as a whole: only OPTIONS may ask for it */
         return answer_options(conn, "GET, HEAD, POST, OPTIONS");
+    }
+    int result;
+    if (answer_file(conn, request, &result)) {
+        return result;
     }
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         const struct route *route = &routes[i];
@@ -526,6 +554,7 @@ static void help_print(void)
         "  --environment     read settings from GYR_<NAME> and GYR_CORE_1_<NAME>\n"
         "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
         "  --set NAME=VALUE  one setting, of one core with --set 'core 1.spin_us=50'\n"
+        "  --files FOLDER    serve its files below /files/\n"
         "  --print-config    say what is set, and by whom, and end\n"
         "  --check-config    say whether a start could use it, and end\n"
         "\n"
@@ -558,11 +587,17 @@ static void setting_split(struct options *options, char *setting)
 static void options_parse(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"listen", required_argument, NULL, 'l'}, {"config", required_argument, NULL, 'f'},
-        {"environment", no_argument, NULL, 'e'},  {"cores", required_argument, NULL, 'c'},
-        {"set", required_argument, NULL, 's'},    {"print-config", no_argument, NULL, 'p'},
-        {"check-config", no_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+        {"listen", required_argument, NULL, 'l'},
+        {"config", required_argument, NULL, 'f'},
+        {"environment", no_argument, NULL, 'e'},
+        {"cores", required_argument, NULL, 'c'},
+        {"set", required_argument, NULL, 's'},
+        {"print-config", no_argument, NULL, 'p'},
+        {"check-config", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {"files", required_argument, NULL, 'd'},
+        {NULL, 0, NULL, 0},
     };
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -590,6 +625,9 @@ static void options_parse(struct options *options, int argc, char **argv)
             break;
         case 'k':
             options->check = true;
+            break;
+        case 'd':
+            options->files = optarg;
             break;
         case 'h':
             help_print();
