@@ -69,7 +69,7 @@ CXXFLAGS_ALL := -std=c++17 -fno-exceptions -fno-rtti $(CODE) $(MODE_FLAGS) $(WAR
     $(if $(IS_CLANG),$(WARN_CLANG)) $(ERROR) $(CXXFLAGS)
 # mimalloc is not among them: engine/memory.c loads it at run time, because the distribution's
 # library exports malloc and would replace the host program's.
-LIBS := -luring -lsimdjson -lstdc++ -lpthread -ldl
+LIBS := -luring -lsimdjson -linih -lstdc++ -lpthread -ldl
 LDFLAGS_ALL := -pthread -Wl,-z,relro,-z,now $(filter -f%,$(filter-out -flto%,$(MODE_FLAGS))) \
     $(filter --coverage,$(MODE_FLAGS)) $(LDFLAGS)
 
@@ -99,8 +99,8 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 # ---- what people type --------------------------------------------------------------------------
 
 .PHONY: all run test check tidy sim fuzz autobahn http-probes http-differential bench install \
-    uninstall clean help format lib programs tests fuzzers venv check-format check-headers \
-    check-style check-symbols check-unit check-sim
+    uninstall deb test-packages clean help format lib programs tests fuzzers venv check-format \
+    check-headers check-style check-symbols check-unit check-sim
 
 all: lib programs ## build the libraries and programs (default)
 	@:
@@ -313,6 +313,7 @@ $(O)/%.h.checked: %.h $(B)/flags
 check-symbols: lib
 	$(call say,SYMS,)
 	$(Q)CC=$(CC) tools/symbols.sh $(B) $(filter $(O)/proto/%,$(OBJ))
+	$(Q)tools/debsymbols --check $(LIB_SO) $(VERSION)
 
 check-unit: $(B)/bin/run_tests
 	$(Q)$(if $(filter tsan,$(MODE)),setarch -R) $<
@@ -325,7 +326,7 @@ check-sim: $(SIM)
 # Rewritten, and with it every object made again, when the compiler or a flag changes.
 FLAGS_TEXT := $(CC) $(CXX) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(CXXFLAGS_ALL) $(LDFLAGS_ALL)
 ifneq ($(file <$(B)/flags),$(FLAGS_TEXT))
-ifneq ($(filter-out clean help format uninstall,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean help format uninstall deb test-packages,$(or $(MAKECMDGOALS),all)),)
 $(shell mkdir -p $(B))
 $(file >$(B)/flags,$(FLAGS_TEXT))
 endif
@@ -353,19 +354,55 @@ $(O)/%.o: %.cpp $(B)/flags
 
 # ---- installation ------------------------------------------------------------------------------
 
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/gyr
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSCONFDIR ?= /etc
+
+UNITS := gyr-echo.service gyr-echo.socket
+# Each file as it is installed, for uninstall.
+INSTALLED = $(patsubst include/%,$(INCLUDEDIR)/%,$(wildcard include/gyr/*.h)) \
+    $(addprefix $(LIBDIR)/,libgyr.a libgyr.so libgyr.so.$(SOVERSION) libgyr.so.$(VERSION)) \
+    $(PKGCONFIGDIR)/gyr.pc $(EXAMPLES:$(B)/bin/%=$(BINDIR)/%) $(UNITS:%=$(UNITDIR)/%) \
+    $(MANDIR)/man1/gyr-echo.1 $(MANDIR)/man3/gyr.3 \
+    $(patsubst %,$(DOCDIR)/examples/%,$(notdir $(DOC_EXAMPLES)))
+# Sources to begin with, and configuration to copy.
+DOC_EXAMPLES := $(SRC_EXAMPLES) packaging/systemd/gyr-echo.default \
+    $(wildcard examples/*.html examples/*.conf examples/*.ini)
+
+# Paths below the prefix are written so that they move with it.
+RELATIVE = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
+
 install: all ## install under PREFIX (/usr/local), below DESTDIR
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/gyr $(DESTDIR)$(PREFIX)/bin
-	install -m 644 include/gyr/*.h $(DESTDIR)$(PREFIX)/include/gyr
-	install -m 644 $(B)/libgyr.a $(LIB_SO) $(DESTDIR)$(PREFIX)/lib
-	ln -sf libgyr.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libgyr.so.$(SOVERSION)
-	ln -sf libgyr.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libgyr.so
-	printf '%s\n' 'Name: gyr' 'Description: WebSocket and HTTP server engine on io_uring' \
-	    'Version: $(VERSION)' 'Cflags: -I$(PREFIX)/include' 'Libs: -L$(PREFIX)/lib -lgyr' \
-	    'Libs.private: $(LIBS)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/gyr.pc
-	$(if $(EXAMPLES),install -m 755 $(EXAMPLES) $(DESTDIR)$(PREFIX)/bin)
+	install -d $(addprefix $(DESTDIR),$(INCLUDEDIR)/gyr $(LIBDIR) $(PKGCONFIGDIR) $(BINDIR) \
+	    $(UNITDIR) $(MANDIR)/man1 $(MANDIR)/man3 $(DOCDIR)/examples)
+	install -m 644 include/gyr/*.h $(DESTDIR)$(INCLUDEDIR)/gyr
+	install -m 644 $(B)/libgyr.a $(LIB_SO) $(DESTDIR)$(LIBDIR)
+	ln -sf libgyr.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libgyr.so.$(SOVERSION)
+	ln -sf libgyr.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libgyr.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(call RELATIVE,$(LIBDIR))|' \
+	    -e 's|@INCLUDEDIR@|$(call RELATIVE,$(INCLUDEDIR))|' -e 's|@VERSION@|$(VERSION)|' \
+	    packaging/gyr.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/gyr.pc
+	install -m 755 $(EXAMPLES) $(DESTDIR)$(BINDIR)
+	$(foreach unit,$(UNITS),sed -e 's|@BINDIR@|$(BINDIR)|' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' \
+	    packaging/systemd/$(unit) > $(DESTDIR)$(UNITDIR)/$(unit) &&) true
+	install -m 644 packaging/man/gyr-echo.1 $(DESTDIR)$(MANDIR)/man1
+	awk -f packaging/man/example.awk README.md packaging/man/gyr.3 > $(DESTDIR)$(MANDIR)/man3/gyr.3
+	install -m 644 $(DOC_EXAMPLES) $(DESTDIR)$(DOCDIR)/examples
 
 uninstall: ## remove what install put under PREFIX
-	rm -rf $(DESTDIR)$(PREFIX)/include/gyr
-	rm -f $(DESTDIR)$(PREFIX)/lib/libgyr.a $(DESTDIR)$(PREFIX)/lib/libgyr.so* \
-	    $(DESTDIR)$(PREFIX)/lib/pkgconfig/gyr.pc \
-	    $(EXAMPLES:$(B)/%=$(DESTDIR)$(PREFIX)/%)
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	rmdir --ignore-fail-on-non-empty $(addprefix $(DESTDIR),$(INCLUDEDIR)/gyr $(DOCDIR)/examples $(DOCDIR))
+
+deb: ## make Debian packages in build/deb, and check them with lintian
+	@tools/setup build package
+	@tools/deb $(VERSION)
+
+test-packages: deb ## try what `make deb` has made
+	@tools/setup build package
+	@+$(MAKE) venv
+	@MODE=release tools/test packages

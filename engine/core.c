@@ -49,7 +49,9 @@ int core_create(const struct core_config *config, struct core **core_out, struct
     core->peers = config->peers;
     core->peer_count = config->peer_count;
     core->index = config->index;
-    core->transport_free = CORE_INDEX_NONE;
+    core->refusals = (struct core_slots){CORE_INDEX_NONE, 0, CORE_REFUSALS_MAX};
+    core->slots = (struct core_slots){CORE_INDEX_NONE, CORE_REFUSALS_MAX,
+                                      CORE_REFUSALS_MAX + limits->connections_max};
     core->exchange_free = CORE_INDEX_NONE;
     core->dirty_head = CORE_INDEX_NONE;
     core->dirty_tail = CORE_INDEX_NONE;
@@ -63,10 +65,13 @@ int core_create(const struct core_config *config, struct core **core_out, struct
         .buffer_count = limits->recv_buffer_count,
         .context = config->ring_context,
     };
-    char why[256] = "";
+    char why[RING_WHY_SIZE] = "";
     int err = config->ring_ops->create(&ring, &core->ring, why);
     if (err < 0) {
         error_write(error, "core %u: %s", config->index, why[0] != '\0' ? why : gyr_strerror(err));
+        if (config->ring_why != NULL && err == GYR_ERR_UNSUPPORTED) {
+            memcpy(config->ring_why, why, sizeof(why));
+        }
         memory_unmap(core, sizeof(*core));
         return err;
     }
@@ -91,7 +96,7 @@ static int core_allocate(struct core *core, struct gyr_error *error)
     core->heap = heap_create(config->core_heap_size_max);
     core->staging = memory_map(CORE_STAGING_SIZE);
     core->scratch = memory_map(config->recv_buffer_size + MESSAGE_PADDING);
-    core->transports = memory_map(config->connections_max * sizeof(struct transport));
+    core->transports = memory_map(core->slots.end * sizeof(struct transport));
     core->exchanges = memory_map(config->connections_max * core->exchange_stride);
     core->data = memory_alloc(MAX(core->service->core_data_size, (size_t)1));
     if (core->heap == NULL || core->staging == NULL || core->scratch == NULL ||
@@ -122,7 +127,7 @@ void core_destroy(struct core *core)
     const struct gyr_config *config = core->config;
     memory_unmap(core->staging, CORE_STAGING_SIZE);
     memory_unmap(core->scratch, config->recv_buffer_size + MESSAGE_PADDING);
-    memory_unmap(core->transports, config->connections_max * sizeof(struct transport));
+    memory_unmap(core->transports, core->slots.end * sizeof(struct transport));
     memory_unmap(core->exchanges, config->connections_max * core->exchange_stride);
     memory_free(core->data);
 }
@@ -191,8 +196,8 @@ bool core_turn(struct core *core)
     if (UNLIKELY(core->state == CORE_ENDED)) {
         return false;
     }
-    core->completion_count =
-        ring->ops->wait(ring, wait_timeout(core), core->completions, CORE_COMPLETIONS_MAX);
+    core->completion_count = ring->ops->wait(ring, wait_timeout(core), core->completions,
+                                             core->config->turn_completions_max);
     if (core->turn_send_count != 0) {
         turn_sends_settle(core);
     }
@@ -204,7 +209,7 @@ bool core_turn(struct core *core)
 static void turn_sends_settle(struct core *core)
 {
     /* A failure may be among those that the last wait had no room for. */
-    bool complete = core->completion_count < CORE_COMPLETIONS_MAX;
+    bool complete = core->completion_count < core->config->turn_completions_max;
     while (!complete && core->completion_count + CORE_COMPLETIONS_MAX <= CORE_COMPLETIONS_SIZE) {
         unsigned more = core->ring->ops->wait(
             core->ring, 0, core->completions + core->completion_count, CORE_COMPLETIONS_MAX);
@@ -284,7 +289,7 @@ static void dispatch(struct core *core, const struct completion *completion)
         on_accept(core, index, completion);
         return;
     }
-    ASSERT(index < core->transport_used);
+    ASSERT(index < core->slots.used);
     struct transport *transport = &core->transports[index];
     if (UNLIKELY(transport->generation != generation || transport->state == TRANSPORT_FREE)) {
         /* C2: it belongs to an earlier life of the slot. */
@@ -378,6 +383,17 @@ static void mail_adopt(struct core *core, struct mail *mail)
     transport_open(core, (int)mail->handle);
 }
 
+/* A limit that is shorter now holds for those that are there, too. */
+void core_config_changed(struct core *core)
+{
+    for (uint32_t i = CORE_REFUSALS_MAX; i < core->slots.used; i++) {
+        struct transport *transport = &core->transports[i];
+        if (transport->state != TRANSPORT_FREE && transport->state != TRANSPORT_CLOSING) {
+            transport_timer_update(transport);
+        }
+    }
+}
+
 void core_trouble(struct core *core, int err)
 {
     core->trouble_count++;
@@ -450,8 +466,8 @@ static void drain_begin(struct core *core)
 {
     core->state = CORE_DRAINING;
     core->drain_start_ms = core->now_ms;
-    core->drain_next = 0;
-    core->drain_total = core->transport_used;
+    core->drain_next = CORE_REFUSALS_MAX;
+    core->drain_total = core->slots.used - CORE_REFUSALS_MAX;
     for (unsigned i = 0; i < core->listener_count; i++) {
         core->listeners[i].cancelled = true;
         if (!core->listeners[i].armed) {
@@ -461,10 +477,14 @@ static void drain_begin(struct core *core)
             core->ring->ops->cancel(core->ring, core_user_data(CORE_OP_ACCEPT, 0, i));
         }
     }
+    /* Those that are being refused have been told what there is to tell. */
+    for (uint32_t i = 0; i < core->refusals.used; i++) {
+        transport_cut(&core->transports[i], false);
+    }
     /* A connection without a request under way has nothing to wait for. */
-    for (uint32_t i = 0; i < core->transport_used; i++) {
+    for (uint32_t i = CORE_REFUSALS_MAX; i < core->slots.used; i++) {
         struct transport *transport = &core->transports[i];
-        if (transport->state == TRANSPORT_OPEN && transport->session == SESSION_HTTP) {
+        if (transport->state == TRANSPORT_OPEN && transport->session != SESSION_WS) {
             session_drain(transport);
         }
     }
@@ -480,11 +500,11 @@ static void drain_step(struct core *core)
     uint64_t share = elapsed_ms >= window_ms
                          ? core->drain_total
                          : (elapsed_ms * core->drain_total + window_ms - 1) / window_ms;
-    for (; core->drain_next < share; core->drain_next++) {
+    for (; core->drain_next < CORE_REFUSALS_MAX + share; core->drain_next++) {
         session_drain(&core->transports[core->drain_next]);
     }
     if (elapsed_ms >= config->shutdown_deadline_ms) {
-        for (uint32_t i = 0; i < core->transport_used; i++) {
+        for (uint32_t i = 0; i < core->slots.used; i++) {
             transport_cut(&core->transports[i], true);
         }
     }

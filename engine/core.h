@@ -16,11 +16,12 @@
 
 #include <stdalign.h>
 
-#define CORE_COMPLETIONS_MAX  256    /* taken by one wait */
+#define CORE_COMPLETIONS_MAX  256    /* taken by one wait; config->turn_completions_max at most */
 #define CORE_COMPLETIONS_SIZE 1024   /* of a turn, with those taken while its sends are settled */
 #define CORE_STAGING_SIZE     262144 /* output of a turn that is not framed in place */
-#define CORE_TURN_SENDS_MAX   255    /* batches sent together at the end of a turn */
+#define CORE_TURN_SENDS_MAX   255    /* room for config->turn_sends_max */
 #define CORE_LISTENERS_MAX    64
+#define CORE_REFUSALS_MAX     64 /* connections that are being told 503, beside connections_max */
 #define CORE_NO_BUFFER        UINT32_MAX
 #define CORE_INDEX_NONE       UINT32_MAX
 
@@ -38,6 +39,7 @@ enum core_op { /* in user_data beside generation and slot */
     CORE_OP_POLL,
     CORE_OP_SEND,
     CORE_OP_TURN_SEND, /* quiet: completes only if it did not send everything */
+    CORE_OP_FILE,      /* a file is opened or read */
 };
 
 enum core_state {
@@ -50,6 +52,13 @@ struct core_listener {
     int fd;
     bool armed;     /* an accept is in flight */
     bool cancelled; /* it was asked to end */
+};
+
+/* A range of slots. */
+struct core_slots {
+    uint32_t free; /* first free slot that was used before */
+    uint32_t used; /* end of the slots that were ever used */
+    uint32_t end;
 };
 
 /* Where the output of the batch being handled lies: framed in place in its input, or in staging. */
@@ -88,6 +97,8 @@ struct core_config {
     const struct gyr_service *service;
     const struct ring_ops *ring_ops;
     void *ring_context;
+    char *ring_why;            /* of RING_WHY_SIZE: gets the ring's own line if it cannot be made,
+                                  with GYR_ERR_UNSUPPORTED; or NULL */
     struct gyr_server *server; /* borrowed; NULL in tests */
     struct core *const *peers; /* all cores of the server, by index; filled before the first turn */
     unsigned peer_count;
@@ -111,11 +122,11 @@ struct core {
     bool settle_soon; /* something waits for a turn send: do not sleep on it */
     struct core_turn_send turn_sends[CORE_TURN_SENDS_MAX];
     uint8_t *scratch;             /* owned; config->recv_buffer_size and MESSAGE_PADDING */
-    struct transport *transports; /* owned; config->connections_max slots */
+    struct transport *transports; /* owned; CORE_REFUSALS_MAX slots, then connections_max */
     uint8_t *exchanges;           /* owned; the same number, exchange_stride bytes each */
     size_t exchange_stride;
-    uint32_t transport_free; /* first free slot that was used before */
-    uint32_t transport_used; /* slots that were ever used */
+    struct core_slots refusals; /* the slots below CORE_REFUSALS_MAX */
+    struct core_slots slots;    /* those from there on */
     uint32_t exchange_free;
     uint32_t exchange_used;
     uint32_t dirty_head;
@@ -133,7 +144,7 @@ struct core {
     struct timer accept_timer; /* accepting failed: try again */
     struct timer drain_timer;
     uint64_t drain_start_ms;
-    uint32_t drain_next; /* slot that the spread of Close 1001 has reached */
+    uint32_t drain_next; /* slots that the spread of Close 1001 has reached */
     uint32_t drain_total;
     uint64_t trouble_ms;    /* when on_trouble was called last */
     uint64_t trouble_count; /* since then */
@@ -175,6 +186,9 @@ void core_free(struct core *core);
 
 /* Any thread. */
 void core_stop(struct core *core);
+
+/* What can be reloaded has changed in core->config: on its thread. */
+void core_config_changed(struct core *core);
 
 /* Something is wrong that the server lives with: tell the service, once a second at most. */
 void core_trouble(struct core *core, int err);

@@ -87,6 +87,32 @@ int gyr_respond(struct gyr_conn *conn, const struct gyr_response *response)
     return session_http_respond(conn, &full);
 }
 
+int gyr_respond_begin(struct gyr_conn *conn, const struct gyr_response *response)
+{
+    struct gyr_response full = {0};
+    if (response->size == 0) {
+        return GYR_ERR_ARGUMENT;
+    }
+    memcpy(&full, response, MIN(response->size, sizeof(full)));
+    return session_stream_begin(conn, &full, STREAM_SIZE_UNKNOWN);
+}
+
+int gyr_respond_part(struct gyr_conn *conn, struct gyr_span piece)
+{
+    return session_stream_part(conn, span_internal(piece));
+}
+
+int gyr_respond_end(struct gyr_conn *conn)
+{
+    return session_file_is_sent(conn) ? GYR_ERR_STATE : session_stream_end(conn);
+}
+
+int gyr_respond_file(struct gyr_conn *conn, const struct gyr_request *request,
+                     const struct gyr_files *files, struct gyr_span path)
+{
+    return session_file_begin(conn, request, files, span_internal(path));
+}
+
 int gyr_respond_text(struct gyr_conn *conn, unsigned status_code, const char *content_type,
                      struct gyr_span content)
 {
@@ -225,6 +251,7 @@ int gyr_close(struct gyr_conn *conn, uint16_t close_code, struct gyr_span reason
     }
     switch ((enum exchange_state)conn->state) {
     case EXCHANGE_REQUEST:
+    case EXCHANGE_STREAMING:
     case EXCHANGE_ANSWERED:
         conn->flags |= EXCHANGE_F_CLOSE;
         return 0;

@@ -12,12 +12,13 @@
 
 enum exchange_state {
     EXCHANGE_FREE,
-    EXCHANGE_REQUEST,  /* on_request has run, or runs; not answered */
-    EXCHANGE_ANSWERED, /* the response is queued */
-    EXCHANGE_UPGRADED, /* gyr_upgrade was accepted; the 101 is queued */
-    EXCHANGE_OPEN,     /* a WebSocket */
-    EXCHANGE_CLOSING,  /* our Close is queued; the peer's has not come */
-    EXCHANGE_CLOSED,   /* on_close or on_done is running or has run */
+    EXCHANGE_REQUEST,   /* on_request has run, or runs; not answered */
+    EXCHANGE_STREAMING, /* gyr_respond_begin; the content comes in pieces */
+    EXCHANGE_ANSWERED,  /* the response is queued */
+    EXCHANGE_UPGRADED,  /* gyr_upgrade was accepted; the 101 is queued */
+    EXCHANGE_OPEN,      /* a WebSocket */
+    EXCHANGE_CLOSING,   /* our Close is queued; the peer's has not come */
+    EXCHANGE_CLOSED,    /* on_close or on_done is running or has run */
 };
 
 enum exchange_flags {
@@ -66,12 +67,14 @@ struct gyr_request {
 /* What an exchange needs only while its request has content or may become a WebSocket. */
 struct http_state {
     struct http_body body;
-    uint64_t size_max;        /* of the content */
+    uint64_t size_max;    /* of the content */
+    uint64_t window_size; /* bytes of the content since window_ms: body_rate_min */
+    uint32_t window_ms;
+    uint32_t early_size;      /* of early_head and what follows it, on the wire */
     uint64_t collect_max;     /* gyr_collect */
     struct entry *collected;  /* owned; gyr_collect */
     struct entry *early_head; /* owned; sent before the 101 */
     struct entry *early_tail;
-    uint32_t early_size; /* of these on the wire */
     uint8_t accept[WS_ACCEPT_SIZE];
 };
 
@@ -84,11 +87,17 @@ MUST_CHECK int exchange_may_send(const struct gyr_conn *exchange, enum gyr_opcod
                                  struct gyr_span payload, unsigned flags);
 
 /* Nothing may be handed to it now. While closing nothing is anyway: what comes is only looked
- * through for the peer's Close. */
+ * through for the peer's Close. Behind a request whose response goes on, or has ended and is not
+ * finished yet, comes the next request. */
 static inline bool exchange_is_waiting(const struct gyr_conn *exchange)
 {
     unsigned waits = EXCHANGE_F_PENDING | EXCHANGE_F_PAUSED | EXCHANGE_F_QUEUE_HIGH;
-    return (exchange->flags & waits) != 0 && exchange->state < EXCHANGE_CLOSING;
+    if ((exchange->flags & waits) != 0) {
+        return exchange->state < EXCHANGE_CLOSING;
+    }
+    return UNLIKELY(exchange->state == EXCHANGE_STREAMING ||
+                    exchange->state == EXCHANGE_ANSWERED) &&
+           (exchange->flags & EXCHANGE_F_BODY) == 0;
 }
 
 static inline struct core *exchange_core(const struct gyr_conn *exchange)

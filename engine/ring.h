@@ -73,11 +73,13 @@ struct ring_config {
 
 struct ring;
 
+#define RING_WHY_SIZE 256
+
 struct ring_ops {
     const char *name; /* "uring", "epoll", "sim" */
 
     /* Make a ring for the calling thread. Returns 0, -errno, or GYR_ERR_UNSUPPORTED with a line
-     * in `why` (size 256) that names what is missing and how to allow it. */
+     * in `why` (RING_WHY_SIZE) that names what is missing and how to allow it. */
     int (*create)(const struct ring_config *config, struct ring **ring, char *why);
 
     /* Release everything; operations still in flight are cancelled first and their memory is free

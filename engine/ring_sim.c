@@ -134,6 +134,7 @@ static struct completion pending_deliver(struct sim_ring *ring, const struct sim
     }
     if (!(completion.flags & COMPLETION_F_MORE)) {
         sim_op_assert_bytes_unchanged(op);
+        sim_op_read_land(op, completion.result);
         sim_op_free(op);
     }
     return completion;
@@ -250,12 +251,26 @@ static void sim_send_start(struct ring *ring, int fd, const void *bytes, size_t 
     ASSERT(size <= INT32_MAX);
     op->socket->send_inflight = true;
     op->quiet = quiet;
-    op->bytes = bytes;
-    op->size = size;
-    op->copy = sim_alloc(size + 1, 1);
-    if (size > 0) {
-        memcpy(op->copy, bytes, size);
-    }
+    sim_op_keep_bytes(op, bytes, size);
+}
+
+static void sim_open_start(struct ring *ring, int folder_fd, const char *path, uint64_t user_data)
+{
+    struct sim_op *op = sim_op_start(sim_ring_of(ring), OP_OPEN, folder_fd, user_data);
+    ASSERT(op->socket->kind == SIM_FOLDER);
+    sim_op_keep_bytes(op, path, strlen(path) + 1);
+}
+
+static void sim_read_start(struct ring *ring, int fd, void *bytes, size_t size, uint64_t offset,
+                           uint64_t user_data)
+{
+    struct sim_op *op = sim_op_start(sim_ring_of(ring), OP_READ, fd, user_data);
+    ASSERT(op->socket->kind == SIM_FILE);
+    ASSERT(size > 0 && size <= INT32_MAX);
+    op->target = bytes;
+    op->target_size = size;
+    op->offset = offset;
+    memset(bytes, SIM_POISON, size);
 }
 
 static void sim_cancel(struct ring *ring, uint64_t user_data)
@@ -357,6 +372,12 @@ static void sim_peer_address(struct ring *public_ring, int fd, struct address *a
     *address = address_ipv4(ip, (uint16_t)(1024 + id / 254 % 60000));
 }
 
+static int sim_ring_file_status(struct ring *ring, int fd, struct ring_file_status *status)
+{
+    sim_file_status(sim_socket_get(sim_ring_of(ring)->sim, fd), status);
+    return 0;
+}
+
 static uint64_t sim_wall_seconds(struct ring *public_ring)
 {
     return WALL_SECONDS_START + sim_ring_of(public_ring)->sim->now_ns / NS_PER_SECOND;
@@ -370,6 +391,8 @@ const struct ring_ops ring_sim_ops = {
     .recv_start = sim_recv_start,
     .poll_start = sim_poll_start,
     .send_start = sim_send_start,
+    .open_start = sim_open_start,
+    .read_start = sim_read_start,
     .cancel = sim_cancel,
     .submit = sim_submit,
     .wait = sim_wait,
@@ -380,6 +403,7 @@ const struct ring_ops ring_sim_ops = {
     .close = sim_close,
     .close_reset = sim_close_reset,
     .peer_address = sim_peer_address,
+    .file_status = sim_ring_file_status,
     .wall_seconds = sim_wall_seconds,
     .wake = sim_wake,
 };

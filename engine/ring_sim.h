@@ -39,6 +39,9 @@ struct sim_faults {
     uint16_t reorder;       /* completions of different operations change places */
     uint16_t time_jump;     /* time goes on by up to ten seconds within a wait */
     uint16_t spurious_wake; /* wait returns with nothing */
+    uint16_t file_wait;     /* opening or reading a file takes another turn */
+    uint16_t file_fail;     /* opening or reading a file fails */
+    uint16_t short_read;    /* a read of a file gets only a part */
 };
 
 /* A world. `socket_size` is what one direction of a connection holds before it is full. All its
@@ -80,6 +83,19 @@ int64_t sim_client_recv(struct sim *sim, int fd, void *bytes, size_t size);
 void sim_client_shutdown(struct sim *sim, int fd); /* FIN; receiving goes on */
 void sim_client_close(struct sim *sim, int fd);
 void sim_client_reset(struct sim *sim, int fd); /* the descriptor stays open */
+
+/* Files. A world has one tree of them; paths are those of its root, without a slash at either end,
+ * and a folder must be there before what it holds. What exists is replaced, and who has it open
+ * sees what replaces it. */
+void sim_file_write(struct sim *sim, const char *path, const void *bytes, size_t size,
+                    int64_t modified_seconds);
+void sim_file_folder(struct sim *sim, const char *path);
+void sim_file_link(struct sim *sim, const char *path, const char *target); /* symbolic */
+void sim_file_fifo(struct sim *sim, const char *path);
+/* Opening it fails with -EACCES. */
+void sim_file_refuse(struct sim *sim, const char *path);
+/* A descriptor of a folder, for open_start, which lives as long as the world; "": the root. */
+int sim_folder_open(struct sim *sim, const char *path);
 
 /* Descriptors of the server's side that are open, listeners among them: to find leaks. */
 unsigned sim_open_count(const struct sim *sim);

@@ -105,6 +105,7 @@ void sim_destroy(struct sim *sim)
             socket_free(sim->sockets[i]);
         }
     }
+    sim_files_free(sim);
     free(sim->sockets);
     free(sim);
 }
@@ -205,10 +206,17 @@ static int socket_open(struct sim *sim, struct sim_socket *socket)
     sim->sockets[sim->socket_count] = socket;
     socket->fd = SIM_FD_FIRST + (int)sim->socket_count;
     sim->socket_count++;
-    if (socket->kind != SIM_CLIENT) {
+    if (socket->kind != SIM_CLIENT && socket->kind != SIM_FOLDER) {
         sim->open_count++;
     }
     return socket->fd;
+}
+
+int sim_socket_of_file(struct sim *sim, enum sim_socket_kind kind, struct sim_file *file)
+{
+    struct sim_socket *socket = socket_make(kind, 0);
+    socket->file = file;
+    return socket_open(sim, socket);
 }
 
 /* NULL if it is closed. */
@@ -409,7 +417,7 @@ void sim_socket_close(struct sim *sim, struct sim_socket *socket)
 {
     /* Close does not end an operation, and its memory would be read or written later. */
     ASSERT(socket->inflight_count == 0);
-    ASSERT(list_is_empty(&socket->watchers));
+    ASSERT(list_is_empty(&socket->watchers) && socket->kind != SIM_FOLDER);
     backlog_drop(socket);
     struct sim_socket *peer = socket->peer;
     if (peer != NULL) {

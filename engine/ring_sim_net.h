@@ -14,8 +14,12 @@
 enum sim_socket_kind {
     SIM_LISTENER,
     SIM_SERVER,
-    SIM_CLIENT
+    SIM_CLIENT,
+    SIM_FILE,
+    SIM_FOLDER /* of the test's */
 };
+
+struct sim_file;
 
 struct sim_watcher {
     struct list node;
@@ -43,6 +47,8 @@ struct sim_socket {
     bool recv_inflight;
     bool send_inflight;
 
+    struct sim_file *file; /* borrowed; SIM_FILE, SIM_FOLDER */
+
     struct sim_socket *backlog;      /* owned; of a listener: the first not accepted yet */
     struct sim_socket *backlog_next; /* of such a socket */
     uint32_t backlog_count;
@@ -55,6 +61,7 @@ struct sim {
     struct sim_faults faults;
     FILE *trace;                 /* borrowed; or NULL */
     struct sim_socket **sockets; /* owned; by descriptor - SIM_FD_FIRST, NULL: closed */
+    struct sim_file *files;      /* owned; ring_sim_file.c */
     uint32_t socket_count;
     uint32_t socket_max;
     uint32_t socket_size;
@@ -92,7 +99,15 @@ uint32_t sim_socket_poll(const struct sim_socket *socket);
 void sim_socket_shutdown(struct sim_socket *socket, int how);
 /* Break both ends at once. */
 void sim_socket_reset(struct sim_socket *socket);
+/* A descriptor of a file or folder. */
+int sim_socket_of_file(struct sim *sim, enum sim_socket_kind kind, struct sim_file *file);
 /* Close and free; nothing may be in flight. */
 void sim_socket_close(struct sim *sim, struct sim_socket *socket);
+
+/* As openat2(2) with RESOLVE_BENEATH and O_NONBLOCK, pread(2) and fstat(2). */
+int sim_file_open(struct sim *sim, const struct sim_socket *folder, const char *path);
+int64_t sim_file_read(const struct sim_socket *socket, void *bytes, size_t size, uint64_t offset);
+void sim_file_status(const struct sim_socket *socket, struct ring_file_status *status);
+void sim_files_free(struct sim *sim);
 
 #endif

@@ -17,6 +17,7 @@
 const struct sim_op_name SIM_OP_NAMES[] = {
     [OP_ACCEPT] = {"accept", "accepted"},  [OP_RECV] = {"recv", "received"},
     [OP_POLL] = {"poll", "polled"},        [OP_SEND] = {"send", "sent"},
+    [OP_OPEN] = {"open", "opened"},        [OP_READ] = {"read", "was-read"},
     [OP_CANCEL] = {"cancel", "cancelled"},
 };
 
@@ -55,6 +56,16 @@ static void op_on_event(struct sim_watcher *watcher)
     op_mark_runnable(CONTAINER_OF(watcher, struct sim_op, watcher));
 }
 
+void sim_op_keep_bytes(struct sim_op *op, const void *bytes, size_t size)
+{
+    op->bytes = bytes;
+    op->size = size;
+    op->copy = sim_alloc(size + 1, 1);
+    if (size > 0) {
+        memcpy(op->copy, bytes, size);
+    }
+}
+
 void sim_op_assert_bytes_unchanged(const struct sim_op *op)
 {
     /* The engine changed, freed or reused memory that belonged to the kernel. */
@@ -78,6 +89,7 @@ void sim_op_free(struct sim_op *op)
     op->ring->ops[op->index] = last;
     last->index = op->index;
     free(op->copy);
+    free(op->found);
     free(op);
 }
 
@@ -232,6 +244,57 @@ static void send_run(struct sim_op *op)
     }
 }
 
+/* ---- Files ---- */
+
+/* True if it is not done yet: the seed has it take longer, or fail. */
+static bool file_is_delayed(struct sim_op *op)
+{
+    static const int ERRORS[] = {-EIO, -ENOMEM, -EMFILE, -ENFILE, -EACCES, -EINTR};
+    struct sim *sim = op->ring->sim;
+    if (sim_chance(sim, sim->faults.file_wait)) {
+        op_mark_runnable(op);
+        return true;
+    }
+    if (sim_chance(sim, sim->faults.file_fail)) {
+        completion_post(op, ERRORS[sim_random(sim, COUNT_OF(ERRORS))], 0, 0);
+        return true;
+    }
+    return false;
+}
+
+static void open_run(struct sim_op *op)
+{
+    if (!file_is_delayed(op)) {
+        sim_op_assert_bytes_unchanged(op);
+        completion_post(op, sim_file_open(op->ring->sim, op->socket, (const char *)op->copy), 0, 0);
+    }
+}
+
+static void read_run(struct sim_op *op)
+{
+    struct sim *sim = op->ring->sim;
+    if (file_is_delayed(op)) {
+        return;
+    }
+    size_t size = op->target_size;
+    if (size > 1 && sim_chance(sim, sim->faults.short_read)) {
+        size = 1 + (size_t)sim_random(sim, size - 1);
+    }
+    op->found = sim_alloc(size, 1);
+    completion_post(op, sim_file_read(op->socket, op->found, size, op->offset), 0, 0);
+}
+
+void sim_op_read_land(struct sim_op *op, int32_t size)
+{
+    /* The engine has used, freed or given away memory that was the kernel's. */
+    for (size_t i = 0; i < op->target_size; i++) {
+        ASSERT(op->target[i] == SIM_POISON);
+    }
+    if (op->target != NULL && size > 0) {
+        memcpy(op->target, op->found, (size_t)size);
+    }
+}
+
 /* May free the operation. */
 static void op_run(struct sim_op *op)
 {
@@ -252,6 +315,12 @@ static void op_run(struct sim_op *op)
         } else {
             send_run(op);
         }
+        break;
+    case OP_OPEN:
+        open_run(op);
+        break;
+    case OP_READ:
+        read_run(op);
         break;
     case OP_CANCEL:
         ASSERT(false);

@@ -13,6 +13,8 @@ enum sim_op_kind {
     OP_RECV,
     OP_POLL,
     OP_SEND,
+    OP_OPEN,
+    OP_READ,
     OP_CANCEL
 };
 
@@ -36,9 +38,13 @@ struct sim_op {
     uint32_t events; /* of a poll */
     uint64_t user_data;
     uint64_t held_until_turn;
-    const uint8_t *bytes; /* of a send; the engine's, which must not touch them */
-    uint8_t *copy;        /* owned; the same bytes as they were when the send was started */
-    size_t size;
+    const uint8_t *bytes; /* of a send or a path; the engine's, which must not touch them */
+    uint8_t *copy;        /* owned; the same bytes as they were when it was started */
+    size_t size;          /* of bytes */
+    uint8_t *target;      /* of a read; the engine's, poisoned until the completion is delivered */
+    uint8_t *found;       /* owned; what a read has brought */
+    size_t target_size;
+    uint64_t offset;
 };
 
 struct sim_pending {
@@ -88,7 +94,12 @@ void sim_op_free(struct sim_op *op);
 void sim_op_submit_all(struct sim_ring *ring);
 /* Try those again whose socket has news. */
 void sim_op_run_all(struct sim_ring *ring);
-/* Assert that the engine has left the bytes of a send alone. */
+/* Keep a copy of the bytes that now belong to the operation. */
+void sim_op_keep_bytes(struct sim_op *op, const void *bytes, size_t size);
+/* Assert that the engine has left them alone. */
 void sim_op_assert_bytes_unchanged(const struct sim_op *op);
+/* The last completion is handed over: what a read of a file has found appears in the engine's
+ * memory. */
+void sim_op_read_land(struct sim_op *op, int32_t size);
 
 #endif

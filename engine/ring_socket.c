@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,18 +20,20 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+/* Not by send(2) and recv(2) of the C library. These are cancellation points, which take two locked
+ * instructions each in a program that has threads: 3 % of the CPU of an echo of 20 bytes. */
 int64_t ring_socket_send_now(struct ring *ring, int fd, const void *bytes, size_t size)
 {
     (void)ring;
-    const ssize_t sent = send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    return sent >= 0 ? sent : -errno;
+    const long sent = syscall(SYS_sendto, fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+    return LIKELY(sent >= 0) ? sent : -errno;
 }
 
 int64_t ring_socket_recv_now(struct ring *ring, int fd, void *bytes, size_t size)
 {
     (void)ring;
-    const ssize_t received = recv(fd, bytes, size, MSG_DONTWAIT);
-    return received >= 0 ? received : -errno;
+    const long received = syscall(SYS_recvfrom, fd, bytes, size, MSG_DONTWAIT, NULL, NULL);
+    return LIKELY(received >= 0) ? received : -errno;
 }
 
 void ring_socket_shutdown(struct ring *ring, int fd, int how)

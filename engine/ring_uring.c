@@ -36,7 +36,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define WHY_SIZE     256
 #define BUFFER_GROUP 0
 
 /* The ring's own completions. */
@@ -398,11 +397,11 @@ static int refusal_explain(int err, const char *call, char *why)
     case -EPERM:
     case -EACCES:
         if (disabled > 0) {
-            (void)snprintf(why, WHY_SIZE,
+            (void)snprintf(why, RING_WHY_SIZE,
                            "%s: sysctl kernel.io_uring_disabled is %d: set it to 0%s", call,
                            disabled, disabled == 1 ? ", or join kernel.io_uring_group" : "");
         } else {
-            (void)snprintf(why, WHY_SIZE,
+            (void)snprintf(why, RING_WHY_SIZE,
                            "%s: forbidden, most often by the seccomp profile of a container: allow "
                            "io_uring_setup, io_uring_enter and io_uring_register in it",
                            call);
@@ -410,26 +409,26 @@ static int refusal_explain(int err, const char *call, char *why)
         return GYR_ERR_UNSUPPORTED;
     case -ENOSYS:
         (void)snprintf(
-            why, WHY_SIZE,
+            why, RING_WHY_SIZE,
             "%s: not in this kernel (%s; CONFIG_IO_URING, Linux 6.1 or later), or hidden by "
             "a seccomp profile: allow io_uring_setup, _enter and _register in it",
             call, release);
         return GYR_ERR_UNSUPPORTED;
     case -EINVAL:
-        (void)snprintf(why, WHY_SIZE,
+        (void)snprintf(why, RING_WHY_SIZE,
                        "%s: refused by Linux %s: 6.1 or later is needed "
                        "(IORING_SETUP_DEFER_TASKRUN)",
                        call, release);
         return GYR_ERR_UNSUPPORTED;
     case -ENOMEM:
         (void)snprintf(
-            why, WHY_SIZE,
+            why, RING_WHY_SIZE,
             "%s: no memory: raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=) or the memory "
             "limit of the control group, or lower completion_entries",
             call);
         return GYR_ERR_UNSUPPORTED;
     default:
-        (void)snprintf(why, WHY_SIZE, "%s: %s%s", call, strerrordesc_np(-err),
+        (void)snprintf(why, RING_WHY_SIZE, "%s: %s%s", call, strerrordesc_np(-err),
                        err == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
         return err;
     }
@@ -454,7 +453,7 @@ static int uring_setup(struct ring_uring *self, const struct ring_config *config
         return refusal_explain(err, "io_uring_setup", why);
     }
     if ((params.features & features) != features) {
-        (void)snprintf(why, WHY_SIZE,
+        (void)snprintf(why, RING_WHY_SIZE,
                        "io_uring_setup: this kernel lacks the features 0x%x of io_uring",
                        features & ~params.features);
         return GYR_ERR_UNSUPPORTED;
@@ -499,7 +498,7 @@ static int buffers_setup(struct ring_uring *self, char *why)
     self->buf_ring = pages_map(buf_ring_mapped_size(&self->ring));
     self->buffer_out = calloc(self->ring.buffer_count, 1);
     if (self->ring.buffers == NULL || self->buf_ring == NULL || self->buffer_out == NULL) {
-        (void)snprintf(why, WHY_SIZE, "receive buffers: no memory for %u of %u bytes",
+        (void)snprintf(why, RING_WHY_SIZE, "receive buffers: no memory for %u of %u bytes",
                        self->ring.buffer_count, self->ring.buffer_size);
         return -ENOMEM;
     }
@@ -556,7 +555,7 @@ static int uring_create(const struct ring_config *config, struct ring **ring, ch
     ASSERT((config->buffer_count & (config->buffer_count - 1)) == 0);
     struct ring_uring *self = calloc(1, sizeof(*self));
     if (self == NULL) {
-        (void)snprintf(why, WHY_SIZE, "no memory for a ring");
+        (void)snprintf(why, RING_WHY_SIZE, "no memory for a ring");
         return -ENOMEM;
     }
     self->ring.ops = &ring_uring_ops;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a server: it owns the listeners and the cores, gives each core its thread or is given
- * one, and ends them together. The cores meet twice before the first of them takes a turn: when all
- * are made, so that they and other threads find each other without a lock, and when on_core_start
- * has succeeded on all of them. */
+ * one, and ends them together. The cores meet before the first of them takes a turn: when each has
+ * tried io_uring, if the configuration leaves the choice, since all take the same kind of ring; when
+ * all are made, so that they and other threads find each other without a lock; and when
+ * on_core_start has succeeded on all of them. */
 #include "engine/config.h"
 #include "engine/core.h"
 #include "engine/error.h"
 #include "engine/listener.h"
 #include "engine/offload.h"
+#include "engine/reload.h"
+#include "engine/settings.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,7 +21,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SERVER_CORES_MAX     1024
+#define SERVER_CORES_MAX     CONFIG_CORES_MAX
 #define SERVER_LISTENERS_MAX CORE_LISTENERS_MAX
 
 /* One address: a socket per core where the kernel can spread connections, otherwise one. */
@@ -37,11 +40,13 @@ enum server_way {
 };
 
 struct gyr_server {
-    struct gyr_config config;
+    struct gyr_config config; /* of all cores, as at the start */
     struct gyr_service service;
-    const struct ring_ops *ring_ops;
+    const struct ring_ops *ring_ops; /* once `tried` is complete, all cores' */
     unsigned core_count;
-    unsigned *cpus;      /* owned; core_count */
+    unsigned *cpus; /* owned; core_count */
+    struct gyr_config
+        *configs; /* owned; core_count; from its first turn on each is written by its core alone */
     struct core **cores; /* owned; read without the lock once cores_made */
     pthread_t *threads;  /* owned; core_count */
     unsigned listener_count;
@@ -51,12 +56,14 @@ struct gyr_server {
     pthread_mutex_t lock; /* start and end only; it guards what follows */
     pthread_cond_t change;
     enum server_way way;
-    bool *run;             /* owned; core_count: gyr_server_run_core was called */
-    unsigned thread_count; /* to be joined */
-    unsigned made;         /* cores that are made, or have failed */
-    unsigned ready;        /* cores that may take turns, or have failed */
-    unsigned ended;        /* cores that have ended */
-    int err;               /* of the first core that failed */
+    bool *run;                       /* owned; core_count: gyr_server_run_core was called */
+    unsigned thread_count;           /* to be joined */
+    unsigned tried;                  /* GYR_RING_AUTO: cores that have io_uring, or have failed */
+    char ring_reason[RING_WHY_SIZE]; /* of the first that cannot have it; "" if all can */
+    unsigned made;                   /* cores that are made, or have failed */
+    unsigned ready;                  /* cores that may take turns, or have failed */
+    unsigned ended;                  /* cores that have ended */
+    int err;                         /* of the first core that failed */
     struct gyr_error error;
 
     _Atomic bool cores_made; /* every core is; set once, under the lock */
@@ -68,7 +75,8 @@ struct core_thread {
     unsigned index;
 };
 
-static int server_allocate(struct gyr_server *server, struct gyr_error *error);
+static int server_allocate(struct gyr_server *server, const struct gyr_settings *settings,
+                           struct gyr_error *error);
 static bool server_has_begun(struct gyr_server *server);
 static int listener_add(struct gyr_server *server, const struct listener_address *address,
                         struct gyr_error *error);
@@ -78,6 +86,10 @@ static int thread_start(struct gyr_server *server, unsigned index);
 static int server_core_run(struct gyr_server *server, unsigned index, struct gyr_error *error);
 static int core_make(struct gyr_server *server, unsigned index, struct core **core,
                      struct gyr_error *error);
+static int core_create_on(struct gyr_server *server, unsigned index, char *why, struct core **core,
+                          struct gyr_error *error);
+static bool server_all_tried(struct gyr_server *server, const char *why);
+static bool core_is_bound(const struct gyr_server *server, unsigned index);
 static int core_bind(const struct gyr_server *server, unsigned index, struct gyr_error *error);
 static int server_all_made(struct gyr_server *server, struct core *core, unsigned index, int err,
                            struct gyr_error *error);
@@ -87,12 +99,21 @@ static void server_note_failure(struct gyr_server *server, int err, const struct
 static void core_take_listeners(struct gyr_server *server, struct core *core, unsigned index);
 
 int gyr_server_create(const struct gyr_config *config, const struct gyr_service *service,
-                      struct gyr_server **server_out, struct gyr_error *error)
+                      struct gyr_server **server, struct gyr_error *error)
 {
-    int err = config_check(config, error);
+    struct gyr_settings *settings;
+    int err = gyr_settings_create(config, &settings, error);
     if (err < 0) {
         return err;
     }
+    err = gyr_server_create_with(settings, service, server, error);
+    gyr_settings_destroy(settings);
+    return err;
+}
+
+int gyr_server_create_with(const struct gyr_settings *settings, const struct gyr_service *service,
+                           struct gyr_server **server_out, struct gyr_error *error)
+{
     if (service->size == 0 || service->conn_data_size > 65536) {
         return ERROR_SET(error, GYR_ERR_ARGUMENT,
                          "gyr_service: size = %zu, conn_data_size = %zu; set size to "
@@ -103,12 +124,12 @@ int gyr_server_create(const struct gyr_config *config, const struct gyr_service 
     if (server == NULL) {
         return ERROR_SET(error, GYR_ERR_MEMORY, "server: no memory");
     }
-    config_complete(&server->config, config);
+    server->config = *gyr_settings_config(settings);
     memcpy(&server->service, service, MIN(service->size, sizeof(server->service)));
-    server->ring_ops = &ring_uring_ops;
+    server->ring_ops = server->config.ring == GYR_RING_EPOLL ? &ring_epoll_ops : &ring_uring_ops;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->change, NULL);
-    err = server_allocate(server, error);
+    int err = server_allocate(server, settings, error);
     if (err < 0) {
         gyr_server_destroy(server);
         return err;
@@ -117,25 +138,33 @@ int gyr_server_create(const struct gyr_config *config, const struct gyr_service 
     return 0;
 }
 
-static int server_allocate(struct gyr_server *server, struct gyr_error *error)
+static int server_allocate(struct gyr_server *server, const struct gyr_settings *settings,
+                           struct gyr_error *error)
 {
     unsigned cpus[SERVER_CORES_MAX];
-    int err = config_cores(&server->config, cpus, SERVER_CORES_MAX, &server->core_count, error);
+    int err = settings_cpus(settings, cpus, SERVER_CORES_MAX, &server->core_count, error);
+    if (err == 0) {
+        err = settings_check(settings, server->core_count, error);
+    }
     if (err < 0) {
         return err;
     }
     unsigned count = server->core_count;
     server->cpus = memory_alloc(count * sizeof(*server->cpus));
+    server->configs = memory_alloc(count * sizeof(*server->configs));
     server->cores = memory_alloc(count * sizeof(struct core *));
     server->threads = memory_alloc(count * sizeof(*server->threads));
     server->run = memory_alloc(count * sizeof(*server->run));
     server->offload =
         offload_create(server->config.offload_threads, server->config.offload_count_max);
-    if (server->cpus == NULL || server->cores == NULL || server->threads == NULL ||
-        server->run == NULL || server->offload == NULL) {
+    if (server->cpus == NULL || server->configs == NULL || server->cores == NULL ||
+        server->threads == NULL || server->run == NULL || server->offload == NULL) {
         return ERROR_SET(error, GYR_ERR_MEMORY, "server: no memory for %u cores", count);
     }
     memcpy(server->cpus, cpus, count * sizeof(*cpus));
+    for (unsigned i = 0; i < count; i++) {
+        settings_of_core(settings, i, &server->configs[i]);
+    }
     return 0;
 }
 
@@ -262,6 +291,7 @@ static void threads_start(struct gyr_server *server)
             error_write(&failed, "core %u: no thread: %s", index, gyr_strerror(err));
             server_note_failure(server, err, &failed);
             unsigned missing = server->core_count - index;
+            server->tried += missing;
             server->made += missing;
             server->ready += missing;
             server->ended += missing;
@@ -318,8 +348,8 @@ int gyr_server_run_core(struct gyr_server *server, unsigned core_index, struct g
     }
     /* The thread is the host's: it gets back the CPUs that it had. */
     cpu_set_t cpus;
-    bool bound =
-        server->config.pin != 0 && pthread_getaffinity_np(pthread_self(), sizeof(cpus), &cpus) == 0;
+    bool bound = core_is_bound(server, core_index) &&
+                 pthread_getaffinity_np(pthread_self(), sizeof(cpus), &cpus) == 0;
     int err = server_core_run(server, core_index, error);
     if (bound) {
         (void)pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
@@ -364,20 +394,66 @@ static int server_core_run(struct gyr_server *server, unsigned index, struct gyr
 static int core_make(struct gyr_server *server, unsigned index, struct core **core,
                      struct gyr_error *error)
 {
-    int err = server->config.pin != 0 ? core_bind(server, index, error) : 0;
-    if (err < 0) {
+    char why[RING_WHY_SIZE] = "";
+    int err = core_is_bound(server, index) ? core_bind(server, index, error) : 0;
+    if (err == 0) {
+        err = core_create_on(server, index, why, core, error);
+    }
+    if (server->config.ring != GYR_RING_AUTO || server_all_tried(server, why)) {
         return err;
     }
+    if (err == 0) {
+        core_destroy(*core);
+        core_free(*core);
+        *core = NULL;
+    } else if (why[0] == '\0') {
+        return err; /* not the ring's fault */
+    }
+    return core_create_on(server, index, why, core, error);
+}
+
+static int core_create_on(struct gyr_server *server, unsigned index, char *why, struct core **core,
+                          struct gyr_error *error)
+{
     struct core_config config = {
-        .config = &server->config,
+        .config = &server->configs[index],
         .service = &server->service,
         .ring_ops = server->ring_ops,
+        .ring_why = why,
         .server = server,
         .peers = server->cores,
         .peer_count = server->core_count,
         .index = index,
     };
     return core_create(&config, core, error);
+}
+
+/* Wait until every core has tried io_uring. Returns false if one cannot have it, `why` not being
+ * "": then all take epoll, since a core wakes another through its own ring. */
+static bool server_all_tried(struct gyr_server *server, const char *why)
+{
+    pthread_mutex_lock(&server->lock);
+    if (server->ring_reason[0] == '\0' && why[0] != '\0') {
+        (void)snprintf(server->ring_reason, sizeof(server->ring_reason), "%s", why);
+    }
+    server->tried++;
+    pthread_cond_broadcast(&server->change);
+    while (server->tried < server->core_count) {
+        pthread_cond_wait(&server->change, &server->lock);
+    }
+    bool all = server->ring_reason[0] == '\0';
+    if (!all) {
+        server->ring_ops = &ring_epoll_ops;
+    }
+    pthread_mutex_unlock(&server->lock);
+    return all;
+}
+
+/* A core with a CPU of its own is bound to it, or the CPU would mean nothing. */
+static bool core_is_bound(const struct gyr_server *server, unsigned index)
+{
+    const struct gyr_config *config = &server->configs[index];
+    return config->pin != 0 || config->cpu != GYR_CPU_BY_CORES;
 }
 
 static int core_bind(const struct gyr_server *server, unsigned index, struct gyr_error *error)
@@ -470,6 +546,16 @@ static void core_take_listeners(struct gyr_server *server, struct core *core, un
     }
 }
 
+const char *gyr_server_ring(const struct gyr_server *server)
+{
+    return server->ring_ops->name;
+}
+
+const char *gyr_server_ring_reason(const struct gyr_server *server)
+{
+    return server->ring_reason;
+}
+
 unsigned gyr_server_core_count(const struct gyr_server *server)
 {
     return server->core_count;
@@ -502,6 +588,19 @@ void gyr_server_stop(struct gyr_server *server)
     for (unsigned i = 0; made && i < server->core_count; i++) {
         core_stop(server->cores[i]);
     }
+}
+
+int gyr_server_reload(struct gyr_server *server, const struct gyr_settings *settings,
+                      struct gyr_error *error)
+{
+    if (!atomic_load_explicit(&server->cores_made, memory_order_acquire)) {
+        return ERROR_SET(error, GYR_ERR_STATE, "reload: the server does not run yet");
+    }
+    /* One at a time, so that all cores end up with the same. */
+    pthread_mutex_lock(&server->lock);
+    int err = reload_post(settings, server->cores, server->configs, server->core_count, error);
+    pthread_mutex_unlock(&server->lock);
+    return err;
 }
 
 void gyr_server_wait(struct gyr_server *server)
@@ -543,6 +642,7 @@ void gyr_server_destroy(struct gyr_server *server)
         }
     }
     memory_free(server->cpus);
+    memory_free(server->configs);
     memory_free(server->cores);
     memory_free(server->threads);
     memory_free(server->run);

@@ -39,6 +39,10 @@ void session_work(struct transport *transport)
     if (transport->exchange != NULL && (transport->exchange->flags & EXCHANGE_F_RESULT) != 0) {
         session_result(transport);
     }
+    if (transport->exchange != NULL && transport->session == SESSION_HTTP &&
+        (transport->http.stream.flags & HTTP_STREAM_F_ENDED) != 0) {
+        session_stream_ended(transport);
+    }
     if ((transport->flags & TRANSPORT_F_DRAIN_OWED) != 0 && transport_is_drained(transport)) {
         session_drained(transport);
     }
@@ -48,7 +52,8 @@ void session_work(struct transport *transport)
 static void session_drained(struct transport *transport)
 {
     struct gyr_conn *exchange = transport->exchange;
-    if (exchange != NULL && exchange->state < EXCHANGE_OPEN &&
+    bool streaming = exchange != NULL && exchange->state == EXCHANGE_STREAMING;
+    if (exchange != NULL && exchange->state < EXCHANGE_OPEN && !streaming &&
         (exchange->flags & EXCHANGE_F_HANDSHAKE) != 0) {
         return; /* what was refused before the 101 is told about after it */
     }
@@ -61,7 +66,14 @@ static void session_drained(struct transport *transport)
     if (waited) {
         session_wait_ended(transport);
     }
-    if (exchange != NULL && exchange->state == EXCHANGE_OPEN &&
+    if (streaming) {
+        transport->http.stream.burst = 0;
+        if (transport->http.file != NULL) {
+            session_file_read(transport);
+            return;
+        }
+    }
+    if (exchange != NULL && (streaming || exchange->state == EXCHANGE_OPEN) &&
         transport->core->service->on_drain != NULL) {
         transport->core->service->on_drain(exchange);
     }
@@ -76,6 +88,9 @@ void session_wait_ended(struct transport *transport)
         transport->phase_ms = now_ms;
     }
     transport->flags &= (uint16_t)~TRANSPORT_F_PINGED;
+    if (transport->session != SESSION_WS) {
+        session_http_wait_ended(transport);
+    }
     transport_timer_update(transport);
 }
 

@@ -65,10 +65,27 @@ void session_http_fail(struct transport *transport, int err);
 struct session_limit session_http_limit(const struct transport *transport);
 void session_http_on_limit(struct transport *transport);
 void session_http_drain(struct transport *transport);
+/* A wait of ours is over: the rate of the content counts from now. */
+void session_http_wait_ended(struct transport *transport);
 /* Take what on_request, on_body or a later gyr_finish has returned. */
 void session_http_result(struct transport *transport, int result);
+/* What comes next for the request, after a callback or the end of a stream? */
+void session_http_advance(struct transport *transport);
+/* Let a client send its content that waits for 100 Continue. */
+MUST_CHECK int session_http_continue(struct transport *transport);
+
+/* ---- session_response.c ---- */
 MUST_CHECK int session_http_respond(struct gyr_conn *exchange, const struct gyr_response *response);
+/* Write the head only: of `content_size` bytes, or STREAM_SIZE_UNKNOWN. */
+MUST_CHECK int session_http_respond_head(struct gyr_conn *exchange,
+                                         const struct gyr_response *response,
+                                         uint64_t content_size);
 MUST_CHECK int session_http_upgrade(struct gyr_conn *exchange, const struct gyr_upgrade *upgrade);
+/* Write the head, which announces `content_size` bytes, and what there is of the content. `flags`
+ * are of the exchange: how it asked. */
+MUST_CHECK int session_response_write(struct transport *transport,
+                                      const struct gyr_response *response, uint64_t content_size,
+                                      unsigned flags);
 
 /* ---- session_ws.c ---- */
 void session_ws_open(struct transport *transport);
@@ -93,12 +110,41 @@ MUST_CHECK int session_stream_begin(struct gyr_conn *exchange, const struct gyr_
                                     uint64_t content_size);
 /* Queue a piece, which is copied. Returns as gyr_respond_part. */
 MUST_CHECK int session_stream_part(struct gyr_conn *exchange, struct span piece);
+/* The same in two steps, for a piece that is written where it goes out from: room for `size` bytes,
+ * to be filled at once and committed. `*room` is NULL if there is nothing to be filled: an error,
+ * no bytes, or nobody who wants them. */
+MUST_CHECK int session_stream_reserve(struct gyr_conn *exchange, size_t size, uint8_t **room);
+MUST_CHECK int session_stream_commit(struct gyr_conn *exchange, size_t size);
 /* The same for `entry->size` bytes that were read into the payload of an entry: takes it, whatever
  * is returned, and does not copy. */
 MUST_CHECK int session_stream_entry(struct gyr_conn *exchange, struct entry *entry);
-/* All pieces have been queued; a response that has fewer than announced ends its connection. */
+/* All pieces have been queued. Returns as gyr_respond_end; a response that has fewer bytes than
+ * announced breaks: GYR_ERR_CLOSED. */
 MUST_CHECK int session_stream_end(struct gyr_conn *exchange);
-/* It cannot go on: cut the connection, so that the client sees that something is missing. */
+/* It cannot go on: cut the connection, so that the client sees that something is missing. on_done
+ * follows. */
 void session_stream_break(struct gyr_conn *exchange);
+/* Take what a callback has returned that is neither 0 nor GYR_PENDING. */
+void session_stream_result(struct gyr_conn *exchange, int result);
+/* Its end is queued, and no callback of it is running: finish the exchange. */
+void session_stream_ended(struct transport *transport);
+
+/* ---- session_file.c: a response that is a file ---- */
+
+/* See gyr_respond_file. */
+MUST_CHECK int session_file_begin(struct gyr_conn *exchange, const struct gyr_request *request,
+                                  const struct gyr_files *files, struct span path);
+/* Something was opened or read. */
+void session_file_on_completion(struct transport *transport, const struct completion *completion);
+/* The queue has drained: read on. */
+void session_file_read(struct transport *transport);
+/* The transport is being cut; there is a file. */
+void session_file_cut(struct transport *transport);
+
+/* Is the content of its response that of a file, so that nobody else may add to it? */
+static inline bool session_file_is_sent(const struct gyr_conn *exchange)
+{
+    return exchange->state == EXCHANGE_STREAMING && exchange->transport->http.file != NULL;
+}
 
 #endif

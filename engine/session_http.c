@@ -3,17 +3,16 @@
  * keep their order. Journey: hops 4 to 9 for requests.
  *
  *     no exchange  --request_begin-->         REQUEST
- *     REQUEST      --session_http_respond-->  ANSWERED  --request_finish-->  no exchange
- *     REQUEST      --session_http_upgrade-->  UPGRADED  --session_ws_open-->  a WebSocket
+ *     REQUEST      --session_http_respond-->  ANSWERED   --request_finish-->      no exchange
+ *     REQUEST      --session_stream_begin-->  STREAMING  --session_stream_end-->  ANSWERED
+ *     REQUEST      --session_file_begin-->    STREAMING, see engine/session_file.c
+ *     REQUEST      --session_http_upgrade-->  UPGRADED   --session_ws_open-->     a WebSocket
  *
  * A request ends when it is answered and its content has been read. Whatever the engine refuses by
  * itself is answered once and closes the connection: what follows is never interpreted. */
 #include "engine/session.h"
 
 #include "engine/error.h"
-#include "proto/http_response.h"
-
-#define RESPONSE_HEAD_MAX 512 /* of the lines that the engine writes */
 
 static bool queue_is_high(struct transport *transport);
 static size_t head_input(struct transport *transport, uint8_t *bytes, size_t size);
@@ -23,7 +22,6 @@ static void request_begin(struct transport *transport, const struct http_request
 static int request_check(struct transport *transport, struct gyr_conn *exchange,
                          const struct http_request *head, const uint8_t *bytes);
 static int request_call(struct gyr_conn *exchange, const struct gyr_request *request);
-static void request_advance(struct transport *transport);
 static void limit_begin(struct transport *transport, uint32_t limit_ms);
 static void request_finish(struct transport *transport, enum gyr_outcome outcome);
 static void refuse(struct transport *transport, int err, unsigned flags);
@@ -31,9 +29,6 @@ static size_t body_input(struct transport *transport, const uint8_t *bytes, size
 static int body_deliver(struct transport *transport, struct span piece, bool last);
 static int body_collect(struct transport *transport, struct span piece, bool last);
 static void state_free(struct transport *transport);
-static int response_write(struct transport *transport, const struct gyr_response *response,
-                          unsigned flags);
-static bool field_is_reserved(struct gyr_span name);
 
 static const char ALLOW_ALL[] = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH";
 
@@ -191,7 +186,7 @@ static int request_check(struct transport *transport, struct gyr_conn *exchange,
     if (state == NULL) {
         return GYR_ERR_MEMORY;
     }
-    *state = (struct http_state){.size_max = size_max};
+    *state = (struct http_state){.size_max = size_max, .window_ms = transport->activity_ms};
     transport->http.state = state;
     if (handshake) {
         ws_handshake_accept(bytes + head->ws_key.offset, state->accept);
@@ -229,16 +224,22 @@ void session_http_result(struct transport *transport, int result)
         session_http_fail(transport, result);
         return;
     }
-    request_advance(transport);
+    if (UNLIKELY(result != 0 && exchange->state == EXCHANGE_STREAMING)) {
+        session_stream_result(exchange, result);
+        return;
+    }
+    session_http_advance(transport);
     if (result < 0 && transport->session == SESSION_WS) {
         session_ws_result(transport, result);
     }
 }
 
-/* A callback has had its say: what comes next for this request? */
-static void request_advance(struct transport *transport)
+void session_http_advance(struct transport *transport)
 {
     struct gyr_conn *exchange = transport->exchange;
+    if (UNLIKELY(exchange->state == EXCHANGE_STREAMING)) {
+        return;
+    }
     if (exchange->state == EXCHANGE_UPGRADED) {
         state_free(transport);
         session_ws_open(transport);
@@ -250,17 +251,9 @@ static void request_advance(struct transport *transport)
             if ((exchange->flags & EXCHANGE_F_CLOSE) != 0) {
                 request_finish(transport, GYR_DONE_ANSWERED);
             }
-        } else if ((exchange->flags & EXCHANGE_F_CONTINUE) != 0) {
-            /* RFC 9110 section 10.1.1. */
-            static const char CONTINUE[] = "HTTP/1.1 100 Continue\r\n\r\n";
-            exchange->flags &= (uint16_t)~EXCHANGE_F_CONTINUE;
-            uint8_t *bytes = transport_reserve(transport, sizeof(CONTINUE) - 1);
-            if (bytes != NULL) {
-                memcpy(bytes, CONTINUE, sizeof(CONTINUE) - 1);
-                transport_commit(transport, sizeof(CONTINUE) - 1);
-            } else {
-                transport_mark(transport, TRANSPORT_F_CUT); /* the client would wait for ever */
-            }
+        } else if ((exchange->flags & EXCHANGE_F_CONTINUE) != 0 &&
+                   session_http_continue(transport) < 0) {
+            transport_mark(transport, TRANSPORT_F_CUT); /* the client would wait for ever */
         }
         return;
     }
@@ -269,6 +262,20 @@ static void request_advance(struct transport *transport)
         return;
     }
     request_finish(transport, GYR_DONE_ANSWERED);
+}
+
+/* RFC 9110 section 10.1.1. */
+int session_http_continue(struct transport *transport)
+{
+    static const char CONTINUE[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uint8_t *bytes = transport_reserve(transport, sizeof(CONTINUE) - 1);
+    if (bytes == NULL) {
+        return GYR_ERR_MEMORY;
+    }
+    memcpy(bytes, CONTINUE, sizeof(CONTINUE) - 1);
+    transport_commit(transport, sizeof(CONTINUE) - 1);
+    transport->exchange->flags &= (uint16_t)~EXCHANGE_F_CONTINUE;
+    return 0;
 }
 
 /* A time limit begins now: it needs the timer only if that runs longer. */
@@ -286,6 +293,7 @@ static void request_finish(struct transport *transport, enum gyr_outcome outcome
     struct gyr_conn *exchange = transport->exchange;
     bool close = (exchange->flags & EXCHANGE_F_CLOSE) != 0 ||
                  (transport->flags & TRANSPORT_F_LAST_REQUEST) != 0;
+    bool streamed = transport->http.stream.flags != 0;
     exchange->state = EXCHANGE_CLOSED;
     if (core->service->on_done != NULL) {
         core->service->on_done(exchange, outcome);
@@ -294,12 +302,17 @@ static void request_finish(struct transport *transport, enum gyr_outcome outcome
         state_free(transport);
     }
     transport->exchange = NULL;
+    transport->http.stream.flags = 0;
     exchange_release(exchange);
     if (close) {
         transport_end(transport);
         return;
     }
     transport->phase_ms = core_now32(core);
+    if (UNLIKELY(streamed)) {
+        transport_timer_update(transport); /* while streaming there may have been no limit */
+        return;
+    }
     limit_begin(transport, core->config->keep_alive_timeout_ms);
 }
 
@@ -307,6 +320,10 @@ static void request_finish(struct transport *transport, enum gyr_outcome outcome
 void session_http_fail(struct transport *transport, int err)
 {
     struct gyr_conn *exchange = transport->exchange;
+    if (exchange != NULL && exchange->state == EXCHANGE_STREAMING) {
+        session_stream_break(exchange);
+        return;
+    }
     bool answer = exchange == NULL || exchange->state == EXCHANGE_REQUEST;
     if (answer) {
         refuse(transport, err, exchange == NULL ? 0 : exchange->flags);
@@ -332,7 +349,9 @@ static void refuse(struct transport *transport, int err, unsigned flags)
         text = (struct gyr_span){message, strlen(message)};
     }
     struct gyr_field field = {0};
-    if (err == GYR_ERR_HTTP_NOT_OFFERED) {
+    if (status_code == 503) {
+        field = (struct gyr_field){GYR_LITERAL("Retry-After"), GYR_LITERAL("1")};
+    } else if (err == GYR_ERR_HTTP_NOT_OFFERED) {
         field = (struct gyr_field){GYR_LITERAL("Allow"), {ALLOW_ALL, sizeof(ALLOW_ALL) - 1}};
     } else if (err == GYR_ERR_HTTP_WS_VERSION) {
         field = (struct gyr_field){GYR_LITERAL("Sec-WebSocket-Version"), GYR_LITERAL("13")};
@@ -348,7 +367,7 @@ static void refuse(struct transport *transport, int err, unsigned flags)
         .field_count = field.name.size != 0,
         .close = true,
     };
-    if (response_write(transport, &response, flags) < 0) {
+    if (session_response_write(transport, &response, response.content.size, flags) < 0) {
         transport_mark(transport, TRANSPORT_F_CUT);
     }
 }
@@ -369,6 +388,7 @@ static size_t body_input(struct transport *transport, const uint8_t *bytes, size
             return size;
         }
         used += consumed;
+        state->window_size += consumed;
         exchange->flags &= (uint16_t)~EXCHANGE_F_CONTINUE; /* it did not wait for it */
         bool last = err == 0;
         if (last) {
@@ -390,7 +410,7 @@ static int body_deliver(struct transport *transport, struct span piece, bool las
 {
     struct gyr_conn *exchange = transport->exchange;
     const struct gyr_service *service = transport->core->service;
-    if (exchange->state != EXCHANGE_REQUEST || service->on_body == NULL) {
+    if (exchange->state > EXCHANGE_STREAMING || service->on_body == NULL) {
         return 0; /* read, so that the next request can be found, and dropped */
     }
     if ((exchange->flags & EXCHANGE_F_COLLECT) != 0) {
@@ -449,157 +469,6 @@ static void state_free(struct transport *transport)
     transport->http.state = NULL;
 }
 
-int session_http_respond(struct gyr_conn *exchange, const struct gyr_response *response)
-{
-    if (exchange->state != EXCHANGE_REQUEST) {
-        return GYR_ERR_STATE;
-    }
-    if (response->status_code < 200 || response->status_code > 599) {
-        return GYR_ERR_ARGUMENT;
-    }
-    for (size_t i = 0; i < response->field_count; i++) {
-        if (field_is_reserved(response->fields[i].name)) {
-            return GYR_ERR_ARGUMENT;
-        }
-    }
-    unsigned flags = exchange->flags;
-    /* An error before the content was read: what follows is of unknown length to a client that
-     * stops, and a client that waits for 100 Continue may never send it. */
-    bool unread = (flags & EXCHANGE_F_BODY) != 0;
-    if (response->close || (exchange->transport->flags & TRANSPORT_F_LAST_REQUEST) != 0 ||
-        (unread && (response->status_code >= 400 || (flags & EXCHANGE_F_CONTINUE) != 0))) {
-        flags |= EXCHANGE_F_CLOSE;
-    }
-    int err = response_write(exchange->transport, response, flags);
-    if (err < 0) {
-        return err;
-    }
-    exchange->flags |= flags & EXCHANGE_F_CLOSE;
-    exchange->state = EXCHANGE_ANSWERED;
-    return 0;
-}
-
-/* Write head and content. `flags` are of the exchange: how it asked. */
-static int response_write(struct transport *transport, const struct gyr_response *response,
-                          unsigned flags)
-{
-    size_t size = RESPONSE_HEAD_MAX + response->content_type.size;
-    for (size_t i = 0; i < response->field_count; i++) {
-        size += response->fields[i].name.size + response->fields[i].value.size + 4;
-    }
-    bool may_have_content = http_status_has_content(response->status_code);
-    bool content = may_have_content && (flags & EXCHANGE_F_NO_CONTENT) == 0;
-    uint8_t *bytes = transport_reserve(transport, size + (content ? response->content.size : 0));
-    if (bytes == NULL) {
-        return GYR_ERR_MEMORY;
-    }
-    struct http_writer writer = http_writer_init(bytes, size);
-    http_write_status(&writer, response->status_code);
-    http_write_date(&writer, transport->core->date);
-    if (response->content_type.size != 0) {
-        http_write_content_type(&writer, span_internal(response->content_type));
-    }
-    if (may_have_content) {
-        http_write_content_length(&writer, response->content.size);
-    }
-    if (response->status_code == 426) {
-        /* RFC 9110 section 15.5.22; whoever names a protocol says so in Connection, section 7.8. */
-        http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("close, upgrade"));
-        http_write_field(&writer, SPAN_LITERAL("Upgrade"), SPAN_LITERAL("websocket"));
-    } else if ((flags & EXCHANGE_F_CLOSE) != 0 || response->close) {
-        http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("close"));
-    } else if ((flags & EXCHANGE_F_HTTP_1_0) != 0) {
-        http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("keep-alive"));
-    }
-    for (size_t i = 0; i < response->field_count; i++) {
-        http_write_field(&writer, span_internal(response->fields[i].name),
-                         span_internal(response->fields[i].value));
-    }
-    size_t head_size;
-    int err = http_write_end(&writer, &head_size);
-    if (err < 0) {
-        transport_commit(transport, 0);
-        return err;
-    }
-    if (content && response->content.size != 0) {
-        memcpy(bytes + head_size, response->content.ptr, response->content.size);
-        head_size += response->content.size;
-    }
-    transport_commit(transport, head_size);
-    return 0;
-}
-
-/* Fields that say how the message is framed are written by the engine alone. */
-static bool field_is_reserved(struct gyr_span name)
-{
-    static const struct span RESERVED[] = {
-        SPAN_STATIC("Content-Length"),
-        SPAN_STATIC("Transfer-Encoding"),
-        SPAN_STATIC("Connection"),
-        SPAN_STATIC("Date"),
-        SPAN_STATIC("Upgrade"),
-        SPAN_STATIC("Sec-WebSocket-Accept"),
-        SPAN_STATIC("Sec-WebSocket-Protocol"),
-        SPAN_STATIC("Sec-WebSocket-Extensions"),
-    };
-    for (size_t i = 0; i < COUNT_OF(RESERVED); i++) {
-        if (span_equal_nocase(span_internal(name), RESERVED[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-int session_http_upgrade(struct gyr_conn *exchange, const struct gyr_upgrade *upgrade)
-{
-    struct transport *transport = exchange->transport;
-    if (exchange->state != EXCHANGE_REQUEST || (exchange->flags & EXCHANGE_F_HANDSHAKE) == 0) {
-        return GYR_ERR_STATE;
-    }
-    size_t size = RESPONSE_HEAD_MAX + upgrade->subprotocol.size;
-    for (size_t i = 0; i < upgrade->field_count; i++) {
-        if (field_is_reserved(upgrade->fields[i].name)) {
-            return GYR_ERR_ARGUMENT;
-        }
-        size += upgrade->fields[i].name.size + upgrade->fields[i].value.size + 4;
-    }
-    uint8_t *bytes = transport_reserve(transport, size);
-    if (bytes == NULL) {
-        return GYR_ERR_MEMORY;
-    }
-    struct http_state *state = transport->http.state;
-    struct http_writer writer = http_writer_init(bytes, size);
-    http_write_status(&writer, 101);
-    http_write_field(&writer, SPAN_LITERAL("Upgrade"), SPAN_LITERAL("websocket"));
-    http_write_field(&writer, SPAN_LITERAL("Connection"), SPAN_LITERAL("Upgrade"));
-    http_write_field(&writer, SPAN_LITERAL("Sec-WebSocket-Accept"),
-                     span_of(state->accept, sizeof(state->accept)));
-    if (upgrade->subprotocol.size != 0) {
-        http_write_field(&writer, SPAN_LITERAL("Sec-WebSocket-Protocol"),
-                         span_internal(upgrade->subprotocol));
-    }
-    for (size_t i = 0; i < upgrade->field_count; i++) {
-        http_write_field(&writer, span_internal(upgrade->fields[i].name),
-                         span_internal(upgrade->fields[i].value));
-    }
-    size_t head_size;
-    int err = http_write_end(&writer, &head_size);
-    transport_commit(transport, err < 0 ? 0 : head_size);
-    if (err < 0) {
-        return err;
-    }
-    exchange->state = EXCHANGE_UPGRADED;
-    if (upgrade->receive_parts) {
-        exchange->flags |= EXCHANGE_F_PARTS;
-    }
-    while (state->early_head != NULL) {
-        struct entry *entry = state->early_head;
-        state->early_head = entry->next;
-        transport_queue_behind_batch(transport, entry);
-    }
-    return 0;
-}
-
 void session_http_cut(struct transport *transport)
 {
     if (transport->http.partial != NULL) {
@@ -612,13 +481,19 @@ void session_http_cut(struct transport *transport)
                        exchange->state == EXCHANGE_ANSWERED ? GYR_DONE_ANSWERED : GYR_DONE_ABORTED);
     }
     state_free(transport);
+    if (transport->http.file != NULL) {
+        session_file_cut(transport);
+    }
 }
 
 struct session_limit session_http_limit(const struct transport *transport)
 {
     const struct gyr_config *config = transport->core->config;
     const struct gyr_conn *exchange = transport->exchange;
-    if ((transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0) {
+    unsigned waits = EXCHANGE_F_PENDING | EXCHANGE_F_QUEUE_HIGH;
+    if ((transport->flags & TRANSPORT_F_QUEUE_HIGH) != 0 ||
+        (exchange != NULL && exchange->state == EXCHANGE_STREAMING &&
+         (exchange->flags & (EXCHANGE_F_BODY | waits)) != EXCHANGE_F_BODY)) {
         return (struct session_limit){0}; /* the send limit counts */
     }
     uint32_t since_ms = transport->phase_ms;
@@ -630,7 +505,11 @@ struct session_limit session_http_limit(const struct transport *transport)
         since_ms = exchange->pending_ms;
         limit_ms = config->handshake_timeout_ms;
     } else if (exchange != NULL) {
+        bool window = (exchange->flags & EXCHANGE_F_BODY) != 0 && config->body_rate_min != 0;
         since_ms = transport->activity_ms;
+        if (window && (int32_t)(transport->http.state->window_ms - since_ms) < 0) {
+            since_ms = transport->http.state->window_ms;
+        }
         limit_ms = (exchange->flags & EXCHANGE_F_PAUSED) != 0 ? 0 : config->body_timeout_ms;
     } else if ((transport->flags & TRANSPORT_F_IN_REQUEST) != 0) {
         limit_ms = config->header_timeout_ms;
@@ -638,8 +517,37 @@ struct session_limit session_http_limit(const struct transport *transport)
     return (struct session_limit){.due_ms = since_ms + limit_ms, .set = limit_ms != 0};
 }
 
+void session_http_wait_ended(struct transport *transport)
+{
+    if (transport->http.state != NULL) {
+        transport->http.state->window_ms = core_now32(transport->core);
+        transport->http.state->window_size = 0;
+    }
+}
+
+/* A window of body_timeout_ms is over. Has it brought bytes up to its end, and enough of them? Then
+ * another one begins. */
+static bool body_is_fast_enough(struct transport *transport)
+{
+    const struct gyr_config *config = transport->core->config;
+    const struct gyr_conn *exchange = transport->exchange;
+    struct http_state *state = transport->http.state;
+    uint32_t now_ms = core_now32(transport->core);
+    if (exchange == NULL ||
+        (exchange->flags & (EXCHANGE_F_BODY | EXCHANGE_F_PENDING)) != EXCHANGE_F_BODY ||
+        now_ms - transport->activity_ms >= config->body_timeout_ms ||
+        state->window_size * 1000 / MAX(now_ms - state->window_ms, 1U) < config->body_rate_min) {
+        return false;
+    }
+    session_http_wait_ended(transport);
+    return true;
+}
+
 void session_http_on_limit(struct transport *transport)
 {
+    if (body_is_fast_enough(transport)) {
+        return;
+    }
     STATS_ADD(&transport->core->stats, timeouts, 1);
     const struct gyr_conn *exchange = transport->exchange;
     if (exchange != NULL && (exchange->flags & EXCHANGE_F_PENDING) != 0) {
@@ -647,14 +555,16 @@ void session_http_on_limit(struct transport *transport)
     } else if (exchange != NULL || transport->http.partial != NULL) {
         session_http_fail(transport, GYR_ERR_TIMEOUT);
     } else {
-        transport_end(transport); /* nothing was asked: nothing to answer */
+        transport_end_idle(transport, transport->phase_ms); /* nothing was asked: no answer */
     }
 }
 
 void session_http_drain(struct transport *transport)
 {
     transport->flags |= TRANSPORT_F_LAST_REQUEST;
-    if (transport->exchange == NULL) {
-        transport_end(transport);
+    if (transport->http.partial != NULL) {
+        transport_end(transport); /* it is not idle: the rest of the head is on its way */
+    } else if (transport->exchange == NULL) {
+        transport_end_idle(transport, transport->phase_ms);
     }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Slots, states and time limits of transports. Journey: hops 2 and 13.
  *
+ *                               +------------------ transport_end_idle --------------------+
+ *                               |                                                          v
  *     FREE --transport_open--> OPEN --transport_end--> ENDING --(queue empty) stream_end--> LINGER
  *       ^                       |                        |                                   |
  *       |                       +---- transport_cut -----+----- or the peer's end of stream--+
@@ -15,24 +17,38 @@
 #include "engine/core.h"
 #include "engine/session.h"
 
-static struct transport *slot_acquire(struct core *core);
+static void transport_begin(struct transport *transport, int fd);
+static void transport_refuse(struct core *core, int fd, int err);
+static struct transport *slot_acquire(struct core *core, struct core_slots *slots);
 static bool turn_send_is_awaited(const struct transport *transport);
 static void stream_end(struct transport *transport);
+static void stream_shut(struct transport *transport, uint32_t since_ms);
 static bool limit_passed(const struct transport *transport, uint32_t since_ms, uint32_t limit_ms);
 static void due_lower(struct session_limit *limit, uint32_t since_ms, uint32_t limit_ms);
 
 void transport_open(struct core *core, int fd)
 {
-    struct transport *transport = core->state == CORE_RUNNING ? slot_acquire(core) : NULL;
-    if (transport == NULL) {
-        STATS_ADD(&core->stats, refused, 1);
-        if (core->state == CORE_RUNNING) {
-            core_trouble(core, GYR_ERR_LIMIT);
-        }
-        core->ring->ops->close_reset(core->ring, fd);
+    if (core->state != CORE_RUNNING) {
         atomic_fetch_sub_explicit(&core->load, 1, memory_order_relaxed);
+        STATS_ADD(&core->stats, refused, 1);
+        core->ring->ops->close_reset(core->ring, fd);
         return;
     }
+    struct transport *transport = slot_acquire(core, &core->slots);
+    if (transport == NULL) {
+        atomic_fetch_sub_explicit(&core->load, 1, memory_order_relaxed);
+        transport_refuse(core, fd, GYR_ERR_LIMIT);
+        return;
+    }
+    transport_begin(transport, fd);
+    STATS_ADD(&core->stats, accepted, 1);
+    transport_recv_update(transport);
+    transport_timer_update(transport);
+}
+
+static void transport_begin(struct transport *transport, int fd)
+{
+    struct core *core = transport->core;
     transport->fd = fd;
     transport->state = TRANSPORT_OPEN;
     transport->session = SESSION_HTTP;
@@ -42,20 +58,37 @@ void transport_open(struct core *core, int fd)
     transport->phase_ms = transport->opened_ms;
     core->open_count++;
     STATS_SET(&core->stats, connections, core->open_count);
-    STATS_ADD(&core->stats, accepted, 1);
-    transport_recv_update(transport);
-    transport_timer_update(transport);
 }
 
-static struct transport *slot_acquire(struct core *core)
+/* Tell a client that there is no place for it, if there is a place to tell it from. Its request
+ * may still be on its way: closing at once would reset the connection and take our answer away. */
+static void transport_refuse(struct core *core, int fd, int err)
+{
+    core_trouble(core, err);
+    struct transport *transport = slot_acquire(core, &core->refusals);
+    if (transport == NULL) {
+        STATS_ADD(&core->stats, refused, 1);
+        core->ring->ops->close_reset(core->ring, fd);
+        return;
+    }
+    transport_begin(transport, fd);
+    STATS_ADD(&core->stats, limited, 1);
+    ASSERT(core->out.transport == NULL);
+    core->out = (struct core_output){.transport = transport, .buffer_id = CORE_NO_BUFFER};
+    session_http_fail(transport, err);
+    (void)transport_end_batch(transport);
+    transport_recv_update(transport);
+}
+
+static struct transport *slot_acquire(struct core *core, struct core_slots *slots)
 {
     struct transport *transport;
-    if (core->transport_free != CORE_INDEX_NONE) {
-        transport = &core->transports[core->transport_free];
-        core->transport_free = transport->dirty_next;
-    } else if (core->transport_used < core->config->connections_max) {
-        transport = &core->transports[core->transport_used];
-        transport->index = core->transport_used++;
+    if (slots->free != CORE_INDEX_NONE) {
+        transport = &core->transports[slots->free];
+        slots->free = transport->dirty_next;
+    } else if (slots->used < slots->end) {
+        transport = &core->transports[slots->used];
+        transport->index = slots->used++;
     } else {
         return NULL;
     }
@@ -87,11 +120,15 @@ void transport_release_if_done(struct transport *transport)
         core->ring->ops->close(core->ring, transport->fd);
     }
     transport->state = TRANSPORT_FREE;
-    transport->dirty_next = core->transport_free;
-    core->transport_free = transport->index;
+    bool refused = transport->index < CORE_REFUSALS_MAX;
+    struct core_slots *slots = refused ? &core->refusals : &core->slots;
+    transport->dirty_next = slots->free;
+    slots->free = transport->index;
     core->open_count--;
     STATS_SET(&core->stats, connections, core->open_count);
-    atomic_fetch_sub_explicit(&core->load, 1, memory_order_relaxed);
+    if (!refused) {
+        atomic_fetch_sub_explicit(&core->load, 1, memory_order_relaxed);
+    }
 }
 
 void transport_on_completion(struct transport *transport, unsigned op,
@@ -103,6 +140,9 @@ void transport_on_completion(struct transport *transport, unsigned op,
         break;
     case CORE_OP_POLL:
         transport_on_poll(transport, completion);
+        break;
+    case CORE_OP_FILE:
+        session_file_on_completion(transport, completion);
         break;
     default:
         ASSERT(op == CORE_OP_SEND);
@@ -120,6 +160,22 @@ void transport_end(struct transport *transport)
     transport->state = TRANSPORT_ENDING;
     transport->phase_ms = core_now32(transport->core);
     transport_timer_update(transport);
+    transport_mark(transport, 0);
+}
+
+void transport_end_idle(struct transport *transport, uint32_t since_ms)
+{
+    uint32_t now_ms = core_now32(transport->core);
+    if (transport->state != TRANSPORT_OPEN || transport->queue_head != NULL ||
+        transport_is_sending(transport) || (transport->flags & TRANSPORT_F_END_OF_STREAM) != 0) {
+        transport_end(transport);
+        return;
+    }
+    /* A slow peer has taken the last of our bytes later; a send of long ago does not count. */
+    if (transport->send_ms - since_ms <= now_ms - since_ms) {
+        since_ms = transport->send_ms;
+    }
+    stream_shut(transport, since_ms);
     transport_mark(transport, 0);
 }
 
@@ -239,10 +295,16 @@ static void stream_end(struct transport *transport)
         transport_cut(transport, false);
         return;
     }
+    stream_shut(transport, core_now32(transport->core));
+}
+
+/* Our stream ends; the peer has close_timeout_ms for its own, counted from `since_ms`. */
+static void stream_shut(struct transport *transport, uint32_t since_ms)
+{
     struct core *core = transport->core;
     core->ring->ops->shutdown(core->ring, transport->fd, 1);
     transport->state = TRANSPORT_LINGER;
-    transport->phase_ms = core_now32(core);
+    transport->phase_ms = since_ms;
     transport_timer_update(transport);
 }
 

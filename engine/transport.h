@@ -58,7 +58,8 @@ struct entry {
     uint8_t kind;        /* enum entry_kind */
     uint8_t opcode;      /* messages */
     uint8_t flags;       /* messages: GYR_FIRST, GYR_LAST */
-    uint8_t header_size; /* messages: set when the entry goes out */
+    uint8_t header_size; /* messages: set when queued, written when the entry goes out; raw bytes:
+                            what stands in front of the payload already */
     uint8_t bytes[WS_SERVER_HEADER_SIZE_MAX];
     /* capacity payload bytes and MESSAGE_PADDING follow */
 };
@@ -79,10 +80,28 @@ struct backlog {
     uint8_t bytes[]; /* capacity and MESSAGE_PADDING */
 };
 
+enum http_stream_flags {
+    HTTP_STREAM_F_CHUNKED = 1 << 0,
+    HTTP_STREAM_F_SIZED = 1 << 1,   /* Content-Length was written */
+    HTTP_STREAM_F_DROPPED = 1 << 2, /* of the content nothing is sent: HEAD, 204, 304 */
+    HTTP_STREAM_F_ENDED = 1 << 3,   /* its end is queued; on_done is owed */
+};
+
+/* A response whose content comes in pieces. */
+struct http_stream {
+    uint64_t remaining; /* content bytes still to come, with HTTP_STREAM_F_SIZED */
+    uint32_t burst;     /* bytes queued in this turn, or since on_drain; stays at its maximum */
+    uint16_t turn;      /* of `burst`, modulo 2^16 */
+    uint8_t flags;      /* enum http_stream_flags */
+};
+
 /* HTTP/1.1 on a transport. */
 struct session_http {
     struct http_request *partial; /* owned; while a head is incomplete */
     struct http_state *state;     /* owned; while a request has content or may be upgraded */
+    struct session_file *file;    /* owned; while a request is answered with one, and until the ring
+                                     has given it back */
+    struct http_stream stream;
 };
 
 /* WebSocket on a transport. */
@@ -158,6 +177,12 @@ void transport_on_completion(struct transport *transport, unsigned op,
 
 /* Send what is queued, end our stream, drop what still comes, close. */
 void transport_end(struct transport *transport);
+
+/* The same when nothing has been sent since `since_ms`: the peer has had that time to read, so it is
+ * waited for close_timeout_ms less it, and not at all after a longer silence. RFC 9112 section 9.6
+ * wants a reset kept away from bytes that the peer has not read yet, for as long as we would wait
+ * for any peer. */
+void transport_end_idle(struct transport *transport, uint32_t since_ms);
 
 /* Drop everything and close; `reset`: the peer sees a reset. The session's exchange is told. */
 void transport_cut(struct transport *transport, bool reset);

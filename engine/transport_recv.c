@@ -12,7 +12,6 @@
 
 #define READ_STREAK_LARGE 4     /* large reads in a row before changing to scratch */
 #define READ_STREAK_SMALL 16    /* small ones before changing back */
-#define READ_ROUNDS_MAX   4     /* recv_now calls before other connections get their turn */
 #define READ_DIRECT_MIN   16384 /* bytes of a message worth receiving where they belong */
 #define BACKLOG_MIN       512
 
@@ -155,7 +154,8 @@ void transport_on_poll(struct transport *transport, const struct completion *com
 void transport_read_scratch(struct transport *transport)
 {
     struct core *core = transport->core;
-    for (unsigned round = 0; round < READ_ROUNDS_MAX; round++) {
+    uint32_t rounds = core->config->read_rounds_max; /* before other connections get their turn */
+    for (uint32_t round = 0; round < rounds; round++) {
         if (transport->state == TRANSPORT_CLOSING || recv_wanted(transport) != RECV_SCRATCH ||
             transport->recv == RECV_BUFFERS) {
             return; /* whoever changes back starts a receive that sees what is left */

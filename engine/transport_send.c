@@ -153,7 +153,9 @@ void transport_queue(struct transport *transport, struct entry *entry)
         entry_free(transport, entry);
         return;
     }
-    entry->header_size = entry->kind == ENTRY_RAW ? 0 : (uint8_t)ws_frame_header_size(entry->size);
+    if (entry->kind != ENTRY_RAW) {
+        entry->header_size = (uint8_t)ws_frame_header_size(entry->size);
+    }
     bool was_empty = transport->queue_head == NULL;
     transport->core->message.in_place = NULL;
     queue_insert(transport, entry);
@@ -370,7 +372,7 @@ bool transport_end_batch(struct transport *transport)
     ASSERT(out->transport == transport && out->reserved == NULL);
     size_t size = (size_t)(out->end - out->start);
     bool lasts = out->staged || out->buffer_id != CORE_NO_BUFFER;
-    if (size == 0 || !lasts || core->turn_send_count == CORE_TURN_SENDS_MAX ||
+    if (size == 0 || !lasts || core->turn_send_count >= core->config->turn_sends_max ||
         (transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
         transport_flush_batch(transport);
         out->transport = NULL;

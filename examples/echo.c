@@ -6,6 +6,8 @@
  *     GET  /plaintext  Hello, World!
  *     GET  /stats      every counter as JSON
  *     POST /upload     length and hash of the body, which is hashed as it arrives
+ *     GET  /events     the same counters as server-sent events, one a second; ?count=N&interval_ms=M
+ *     GET  /stream     ?size=N&piece=M: so many bytes in pieces, as fast as they are read
  *
  * Read main first, then on_request and what it calls: functions named on_* are called by the
  * engine, on the thread of the core that has the connection. */
@@ -15,30 +17,65 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #define ADDRESSES_MAX 16
-#define USAGE                                                                      \
-    "usage: gyr-echo [--listen ADDRESS]... [--cores LIST] [--set NAME=VALUE]...\n" \
-    "                [--help] [--version]\n"
+#define PIECE_MAX     65536
+#define PATTERN_SIZE  251 /* the content of /stream: each byte is its place modulo this */
+#define USAGE                                                                 \
+    "usage: gyr-echo [--listen ADDRESS]... [--config FILE] [--environment]\n" \
+    "                [--cores LIST] [--set NAME=VALUE]...\n"                  \
+    "                [--print-config] [--check-config] [--help] [--version]\n"
 
 /* examples/echo.html, put into this program by the Makefile. */
 extern const char echo_html[];
 extern const size_t echo_html_size;
 
+/* A setting of the command line. */
+struct setting {
+    const char *name;
+    const char *value;
+    const char *origin; /* the option */
+};
+
 struct options {
-    struct gyr_config config;
+    const char *config; /* the file, or NULL */
+    bool environment;
+    bool print;
+    bool check;
+    struct setting *settings; /* as many as there can be arguments */
+    unsigned setting_count;
     const char *addresses[ADDRESSES_MAX];
     unsigned address_count;
 };
 
+enum task {
+    TASK_NONE,
+    TASK_UPLOAD,
+    TASK_EVENTS,
+    TASK_STREAM,
+};
+
 /* What a connection remembers: gyr_conn_data, zero at first. */
-struct upload {
-    bool running;
-    uint64_t length;
-    uint64_t hash;
+struct progress {
+    uint32_t task;   /* enum task */
+    uint32_t step;   /* milliseconds from event to event; bytes of a piece */
+    uint64_t length; /* bytes uploaded; events or bytes still to be sent */
+    union {
+        uint64_t hash; /* of what was uploaded */
+        uint64_t sent; /* bytes streamed */
+    };
+};
+
+/* What all cores share: gyr_server_user. */
+struct shared {
+    atomic_bool stopping; /* events would go on until shutdown_deadline_ms */
 };
 
 struct route {
@@ -50,48 +87,88 @@ struct route {
 
 static int on_request(struct gyr_conn *conn, const struct gyr_request *request);
 static int on_body(struct gyr_conn *conn, struct gyr_span piece, bool last);
+static void on_drain(struct gyr_conn *conn);
+static void on_timer(struct gyr_conn *conn);
 static int on_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span message);
 static void on_trouble(struct gyr_core *core, int err, uint64_t count);
+static int settings_load(const struct options *options, struct gyr_settings **settings,
+                         struct gyr_error *error);
+static void settings_print(const struct gyr_settings *settings);
+static void reload(const struct options *options, struct gyr_server *server);
 static void options_parse(struct options *options, int argc, char **argv);
 static void announce(const struct gyr_server *server);
+static void announce_ring(const struct gyr_server *server);
+static void notify(const char *state);
 static void check(int err, const struct gyr_error *error);
 
 int main(int argc, char **argv)
 {
-    struct options options = {.config = gyr_config_default()};
+    struct options options = {.settings = calloc((size_t)argc, sizeof(struct setting))};
+    struct gyr_settings *settings;
+    struct gyr_error error = {.text = "no memory"};
+    check(options.settings == NULL ? GYR_ERR_MEMORY : 0, &error);
     options_parse(&options, argc, argv);
+    check(settings_load(&options, &settings, &error), &error);
+    if (options.print) {
+        settings_print(settings);
+    }
+    if (options.check) {
+        check(gyr_settings_check(settings, &error), &error);
+        printf("%sgyr-echo: configuration is usable\n", options.print ? "# " : "");
+    }
+    if (options.print || options.check) {
+        return 0;
+    }
 
-    /* The threads of the cores take no signal; sigwait below is the only place for these two. */
+    /* The threads of the cores take no signal; sigwait below is the only place for these. */
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
 
+    struct shared shared = {0};
     const struct gyr_service service = {
         .size = sizeof(service),
-        .conn_data_size = sizeof(struct upload),
+        .conn_data_size = sizeof(struct progress),
+        .user = &shared,
         .on_request = on_request,
         .on_body = on_body,
+        .on_drain = on_drain,
+        .on_timer = on_timer,
         .on_message = on_message,
         .on_trouble = on_trouble,
     };
     struct gyr_server *server;
-    struct gyr_error error;
-    check(gyr_server_create(&options.config, &service, &server, &error), &error);
+    check(gyr_server_create_with(settings, &service, &server, &error), &error);
+    gyr_settings_destroy(settings);
     for (unsigned i = 0; i < options.address_count; i++) {
         check(gyr_server_listen(server, options.addresses[i], &error), &error);
     }
+    /* Sockets of a service manager, as of the unit gyr-echo.socket. */
+    int passed = gyr_server_adopt_activated(server, &error);
+    check(passed < 0 ? passed : 0, &error);
+    if (passed == 0 && options.address_count == 0) {
+        check(gyr_server_listen(server, "127.0.0.1:8080", &error), &error);
+    }
     check(gyr_server_start(server, &error), &error);
+    announce_ring(server);
     announce(server);
+    notify("READY=1");
 
     int signal_number;
-    sigwait(&signals, &signal_number);
+    while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP) {
+        reload(&options, server);
+    }
+    atomic_store(&shared.stopping, true);
+    notify("STOPPING=1");
     gyr_server_stop(server);
     /* From here on a second signal does what it does to any program: it ends this one at once. */
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
     gyr_server_wait(server);
     gyr_server_destroy(server);
+    free(options.settings);
     return 0;
 }
 
@@ -160,13 +237,13 @@ static void stats_print(FILE *out, const struct gyr_server *server, unsigned cor
     fputc('}', out);
 }
 
-static int answer_stats(struct gyr_conn *conn, const struct gyr_request *request)
+/* Counters of the server and of each core; to be freed. */
+static int stats_json(const struct gyr_conn *conn, struct gyr_span *span, char **json)
 {
-    (void)request;
     const struct gyr_server *server = gyr_core_server(gyr_conn_core(conn));
-    char *json = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&json, &size);
+    *json = NULL;
+    FILE *out = open_memstream(json, &size);
     if (out == NULL) {
         return GYR_ERR_MEMORY;
     }
@@ -178,14 +255,24 @@ static int answer_stats(struct gyr_conn *conn, const struct gyr_request *request
     }
     fputs("]}\n", out);
     int err = fclose(out) != 0 ? GYR_ERR_MEMORY : 0;
+    *span = (struct gyr_span){*json, size};
+    return err;
+}
+
+static int answer_stats(struct gyr_conn *conn, const struct gyr_request *request)
+{
+    (void)request;
+    struct gyr_span span;
+    char *json;
+    int err = stats_json(conn, &span, &json);
     if (err == 0) {
-        err = gyr_respond_text(conn, 200, "application/json", (struct gyr_span){json, size});
+        err = gyr_respond_text(conn, 200, "application/json", span);
     }
     free(json);
     return err;
 }
 
-static int upload_finish(struct gyr_conn *conn, const struct upload *upload)
+static int upload_finish(struct gyr_conn *conn, const struct progress *upload)
 {
     char json[80];
     int size =
@@ -196,8 +283,8 @@ static int upload_finish(struct gyr_conn *conn, const struct upload *upload)
 
 static int answer_upload(struct gyr_conn *conn, const struct gyr_request *request)
 {
-    struct upload *upload = gyr_conn_data(conn);
-    *upload = (struct upload){.running = true, .hash = UINT64_C(0xcbf29ce484222325)};
+    struct progress *upload = gyr_conn_data(conn);
+    *upload = (struct progress){.task = TASK_UPLOAD, .hash = UINT64_C(0xcbf29ce484222325)};
     if (gyr_request_content_length(request) == 0) {
         return upload_finish(conn, upload);
     }
@@ -206,8 +293,8 @@ static int answer_upload(struct gyr_conn *conn, const struct gyr_request *reques
 
 static int on_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
 {
-    struct upload *upload = gyr_conn_data(conn);
-    if (!upload->running) {
+    struct progress *upload = gyr_conn_data(conn);
+    if (upload->task != TASK_UPLOAD) {
         return 0; /* content of a request that has been answered already */
     }
     uint64_t hash = upload->hash;
@@ -219,17 +306,152 @@ static int on_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
     return last ? upload_finish(conn, upload) : 0;
 }
 
+static bool is(struct gyr_span span, const char *text)
+{
+    return span.size == strlen(text) && memcmp(span.ptr, text, span.size) == 0;
+}
+
+/* The number behind `name` in "name=1&other=2", or what `value` holds if it is not there. False:
+ * no number from `min` to `max`. */
+static bool query_number(struct gyr_span query, const char *name, uint64_t min, uint64_t max,
+                         uint64_t *value)
+{
+    while (query.size != 0) {
+        const char *and = memchr(query.ptr, '&', query.size);
+        size_t size = and == NULL ? query.size : (size_t)(and-query.ptr);
+        const char *equals = memchr(query.ptr, '=', size);
+        size_t name_size = equals == NULL ? size : (size_t)(equals - query.ptr);
+        if (is((struct gyr_span){query.ptr, name_size}, name)) {
+            uint64_t number = 0;
+            for (size_t i = name_size + 1; i < size; i++) {
+                unsigned digit = (unsigned char)query.ptr[i] - (unsigned)'0';
+                if (digit > 9 || number > (max - digit) / 10) {
+                    return false;
+                }
+                number = number * 10 + digit;
+            }
+            *value = number;
+            return size > name_size + 1 && number >= min;
+        }
+        size += and != NULL;
+        query = (struct gyr_span){query.ptr + size, query.size - size};
+    }
+    return true;
+}
+
+static int events_next(struct gyr_conn *conn)
+{
+    struct progress *events = gyr_conn_data(conn);
+    struct gyr_span span;
+    char *json;
+    int err = stats_json(conn, &span, &json);
+    if (err == 0) {
+        span.size--; /* one line, without its end */
+        const struct gyr_event event = {.size = sizeof(event), .data = span};
+        err = gyr_events_send(conn, &event);
+    }
+    free(json);
+    if (err < 0 && err != GYR_ERR_BACKPRESSURE) { /* who reads too slowly misses some */
+        return err;
+    }
+    const struct shared *shared = gyr_server_user(gyr_core_server(gyr_conn_core(conn)));
+    if (--events->length == 0 || atomic_load(&shared->stopping)) {
+        return gyr_respond_end(conn);
+    }
+    gyr_conn_timer(conn, events->step);
+    return 0;
+}
+
+static int answer_events(struct gyr_conn *conn, const struct gyr_request *request)
+{
+    struct gyr_span query = gyr_request_query(request);
+    uint64_t count = UINT64_MAX;
+    uint64_t interval_ms = 1000;
+    if (!query_number(query, "count", 1, UINT32_MAX, &count) ||
+        !query_number(query, "interval_ms", 1, 60000, &interval_ms)) {
+        return gyr_respond_text(conn, 400, "text/plain",
+                                GYR_SPAN("/events?count=N&interval_ms=M: N from 1 to 4294967295, "
+                                         "M from 1 to 60000\n"));
+    }
+    int err = gyr_events_begin(conn);
+    if (err < 0 || is(gyr_request_method(request), "HEAD")) {
+        return err < 0 ? err : gyr_respond_end(conn);
+    }
+    struct progress *events = gyr_conn_data(conn);
+    *events =
+        (struct progress){.task = TASK_EVENTS, .step = (uint32_t)interval_ms, .length = count};
+    return events_next(conn);
+}
+
+static void on_timer(struct gyr_conn *conn)
+{
+    if (events_next(conn) < 0) {
+        gyr_abort(conn);
+    }
+}
+
+/* Send until the queue is high: on_drain goes on. */
+static int stream_next(struct gyr_conn *conn)
+{
+    struct progress *stream = gyr_conn_data(conn);
+    while (stream->length != 0) {
+        char piece[PIECE_MAX];
+        size_t size = stream->length < stream->step ? (size_t)stream->length : stream->step;
+        unsigned place = (unsigned)(stream->sent % PATTERN_SIZE);
+        for (size_t i = 0; i < size; i++) {
+            piece[i] = (char)place;
+            place = place + 1 == PATTERN_SIZE ? 0 : place + 1;
+        }
+        int err = gyr_respond_part(conn, (struct gyr_span){piece, size});
+        if (err < 0) {
+            return err == GYR_ERR_BACKPRESSURE ? 0 : err;
+        }
+        stream->sent += size;
+        stream->length -= size;
+        if (err == GYR_QUEUE_HIGH) {
+            return 0;
+        }
+    }
+    return gyr_respond_end(conn);
+}
+
+static int answer_stream(struct gyr_conn *conn, const struct gyr_request *request)
+{
+    struct gyr_span query = gyr_request_query(request);
+    uint64_t size = 1 << 20;
+    uint64_t piece = 16384;
+    if (!query_number(query, "size", 0, UINT64_C(1) << 40, &size) ||
+        !query_number(query, "piece", 1, PIECE_MAX, &piece)) {
+        return gyr_respond_text(conn, 400, "text/plain",
+                                GYR_SPAN("/stream?size=N&piece=M: N up to 1099511627776, "
+                                         "M from 1 to 65536\n"));
+    }
+    struct progress *stream = gyr_conn_data(conn);
+    *stream = (struct progress){.task = TASK_STREAM, .step = (uint32_t)piece, .length = size};
+    const struct gyr_response response = {.size = sizeof(response),
+                                          .status_code = 200,
+                                          .content_type = GYR_SPAN("application/octet-stream")};
+    int err = gyr_respond_begin(conn, &response);
+    return err < 0 ? err : stream_next(conn);
+}
+
+/* The reader has caught up. */
+static void on_drain(struct gyr_conn *conn)
+{
+    struct progress *progress = gyr_conn_data(conn);
+    if (progress->task == TASK_STREAM && stream_next(conn) < 0) {
+        gyr_abort(conn);
+    }
+}
+
 static const struct route routes[] = {
     {"/", "GET", "GET, HEAD, OPTIONS", answer_page},
     {"/plaintext", "GET", "GET, HEAD, OPTIONS", answer_plaintext},
     {"/stats", "GET", "GET, HEAD, OPTIONS", answer_stats},
     {"/upload", "POST", "POST, OPTIONS", answer_upload},
+    {"/events", "GET", "GET, HEAD, OPTIONS", answer_events},
+    {"/stream", "GET", "GET, HEAD, OPTIONS", answer_stream},
 };
-
-static bool is(struct gyr_span span, const char *text)
-{
-    return span.size == strlen(text) && memcmp(span.ptr, text, span.size) == 0;
-}
 
 static int answer_options(struct gyr_conn *conn, const char *allow)
 {
@@ -281,19 +503,30 @@ static void usage_fail(const char *what, const char *argument)
     exit(2);
 }
 
-static void help_print(const struct gyr_config *config)
+static void help_print(void)
 {
-    static char settings[16384];
-    gyr_config_print(config, settings, sizeof(settings));
-    printf(USAGE "\n"
-                 "  --listen ADDRESS  127.0.0.1:8080 (the default), [::1]:8080, unix:/path\n"
-                 "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
-                 "  --set NAME=VALUE  one of these:\n\n%s",
-           settings);
+    static char settings[32768];
+    struct gyr_config config = gyr_config_default();
+    gyr_config_print(&config, settings, sizeof(settings));
+    printf(
+        USAGE
+        "\n"
+        "  --listen ADDRESS  127.0.0.1:8080, [::1]:8080, unix:/path; without any: the\n"
+        "                    sockets that systemd passes, or else 127.0.0.1:8080\n"
+        "  --config FILE     read settings: name = value lines, and those of one core after a\n"
+        "                    line [core 1]; SIGHUP reads it again and takes over what can change\n"
+        "  --environment     read settings from GYR_<NAME> and GYR_CORE_1_<NAME>\n"
+        "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
+        "  --set NAME=VALUE  one setting, of one core with --set 'core 1.spin_us=50'\n"
+        "  --print-config    say what is set, and by whom, and end\n"
+        "  --check-config    say whether a start could use it, and end\n"
+        "\n"
+        "The command line wins over the environment, that over the file. The settings:\n\n%s",
+        settings);
     exit(0);
 }
 
-static void set_split(struct gyr_config *config, char *setting)
+static void setting_add(struct options *options, char *setting)
 {
     char *equals = strchr(setting, '=');
     if (equals == NULL) {
@@ -301,18 +534,19 @@ static void set_split(struct gyr_config *config, char *setting)
         return;
     }
     *equals = '\0';
-    struct gyr_error error;
-    check(gyr_config_set(config, setting, equals + 1, &error), &error);
+    options->settings[options->setting_count++] =
+        (struct setting){.name = setting, .value = equals + 1, .origin = "--set"};
 }
 
 static void options_parse(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"listen", required_argument, NULL, 'l'}, {"cores", required_argument, NULL, 'c'},
-        {"set", required_argument, NULL, 's'},    {"help", no_argument, NULL, 'h'},
+        {"listen", required_argument, NULL, 'l'}, {"config", required_argument, NULL, 'f'},
+        {"environment", no_argument, NULL, 'e'},  {"cores", required_argument, NULL, 'c'},
+        {"set", required_argument, NULL, 's'},    {"print-config", no_argument, NULL, 'p'},
+        {"check-config", no_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
     };
-    struct gyr_error error;
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
@@ -322,14 +556,27 @@ static void options_parse(struct options *options, int argc, char **argv)
             }
             options->addresses[options->address_count++] = optarg;
             break;
+        case 'f':
+            options->config = optarg;
+            break;
+        case 'e':
+            options->environment = true;
+            break;
         case 'c':
-            check(gyr_config_set(&options->config, "cores", optarg, &error), &error);
+            options->settings[options->setting_count++] =
+                (struct setting){.name = "cores", .value = optarg, .origin = "--cores"};
             break;
         case 's':
-            set_split(&options->config, optarg);
+            setting_add(options, optarg);
+            break;
+        case 'p':
+            options->print = true;
+            break;
+        case 'k':
+            options->check = true;
             break;
         case 'h':
-            help_print(&options->config);
+            help_print();
             break;
         case 'v':
             printf("gyr-echo " GYR_VERSION "\n");
@@ -341,9 +588,65 @@ static void options_parse(struct options *options, int argc, char **argv)
     if (optind < argc) {
         usage_fail("unexpected argument", argv[optind]);
     }
-    if (options->address_count == 0) {
-        options->addresses[options->address_count++] = "127.0.0.1:8080";
+}
+
+/* ---- settings -------------------------------------------------------------------------------- */
+
+/* The layers, from the weakest to the strongest. */
+static int settings_load(const struct options *options, struct gyr_settings **settings_out,
+                         struct gyr_error *error)
+{
+    struct gyr_settings *settings;
+    int err = gyr_settings_create(NULL, &settings, error);
+    if (err != 0) {
+        return err;
     }
+    if (options->config != NULL) {
+        err = gyr_settings_read(settings, options->config, error);
+    }
+    if (err == 0 && options->environment) {
+        err = gyr_settings_environment(settings, error);
+    }
+    for (unsigned i = 0; err == 0 && i < options->setting_count; i++) {
+        const struct setting *setting = &options->settings[i];
+        err = gyr_settings_set(settings, setting->name, setting->value, setting->origin, error);
+    }
+    if (err != 0) {
+        gyr_settings_destroy(settings);
+        return err;
+    }
+    *settings_out = settings;
+    return 0;
+}
+
+static void settings_print(const struct gyr_settings *settings)
+{
+    size_t size = gyr_settings_print(settings, NULL, 0) + 1;
+    char *text = malloc(size);
+    if (text != NULL) {
+        gyr_settings_print(settings, text, size);
+        fputs(text, stdout);
+    }
+    free(text);
+}
+
+/* SIGHUP: a mistake in the file is said, and the server goes on as it was. */
+static void reload(const struct options *options, struct gyr_server *server)
+{
+    struct gyr_settings *settings = NULL;
+    struct gyr_error error;
+    const char *what = options->config != NULL ? options->config : "the command line";
+    int err = settings_load(options, &settings, &error);
+    if (err == 0) {
+        err = gyr_server_reload(server, settings, &error);
+    }
+    if (err == 0) {
+        printf("gyr-echo: %s: settings are reloaded\n", what);
+    } else {
+        fprintf(stderr, "gyr-echo: nothing is reloaded: %s\n", error.text);
+    }
+    fflush(stdout);
+    gyr_settings_destroy(settings);
 }
 
 static void announce(const struct gyr_server *server)
@@ -357,4 +660,35 @@ static void announce(const struct gyr_server *server)
     unsigned count = gyr_server_core_count(server);
     printf(" with %u %s\n", count, count == 1 ? "core" : "cores");
     fflush(stdout);
+}
+
+/* The kernel's io_uring may be forbidden or missing: the line says how to get it. */
+static void announce_ring(const struct gyr_server *server)
+{
+    const char *reason = gyr_server_ring_reason(server);
+    if (reason[0] != '\0') {
+        fprintf(stderr, "gyr-echo: %s instead of io_uring: %s\n", gyr_server_ring(server), reason);
+    }
+}
+
+/* Tell the service manager how far we are, if it wants to know: sd_notify(3). */
+static void notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (path == NULL || strlen(path) >= sizeof(address.sun_path)) {
+        return;
+    }
+    size_t size = strlen(path);
+    memcpy(address.sun_path, path, size);
+    if (path[0] == '@') { /* a name without a file begins with a zero */
+        address.sun_path[0] = '\0';
+    }
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        /* If nobody hears it, the manager's time limit decides. */
+        (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+                     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
+        close(fd);
+    }
 }

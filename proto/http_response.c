@@ -2,7 +2,7 @@
 /* Writes response heads. Each call writes its whole line or nothing, so that the bytes so far are
  * always whole lines; the status lines that exist lie ready as text.
  *
- * Journey: hop 9 (for HTTP). RFC 9112 section 4, RFC 9110 sections 5.6.7, 6.4.1 and 15.
+ * Journey: hop 9 (for HTTP). RFC 9112 sections 4 and 7.1, RFC 9110 sections 5.6.7, 6.4.1 and 15.
  */
 #include "proto/http_response.h"
 
@@ -268,6 +268,28 @@ int http_write_end(struct http_writer *writer, size_t *size)
     store_line_end(at);
     *size = (size_t)(writer->at - writer->start);
     return 0;
+}
+
+size_t http_chunk_header_size(uint32_t size)
+{
+    size_t digit_count = 1;
+    while (size > 0xf) {
+        size >>= 4;
+        digit_count++;
+    }
+    return digit_count + LINE_END_SIZE;
+}
+
+size_t http_chunk_header_write(uint8_t *bytes, uint32_t size)
+{
+    size_t header_size = http_chunk_header_size(size);
+    ASSERT(size != 0);
+    for (size_t i = header_size - LINE_END_SIZE; i > 0; i--) {
+        bytes[i - 1] = (uint8_t) "0123456789abcdef"[size & 0xf];
+        size >>= 4;
+    }
+    store_line_end(bytes + header_size - LINE_END_SIZE);
+    return header_size;
 }
 
 /* Year, month (1 to 12) and day of the Gregorian calendar for days since 1970. Years are counted

@@ -41,6 +41,12 @@ void http_write_date(struct http_writer *writer, const uint8_t date[HTTP_DATE_SI
 /* The empty line that ends the head. Returns the size of the head, or writer->err. */
 MUST_CHECK int http_write_end(struct http_writer *writer, size_t *size);
 
+/* The line before the bytes of a chunk (RFC 9112 section 7.1). */
+#define HTTP_CHUNK_HEADER_MAX 10
+size_t http_chunk_header_size(uint32_t size);
+/* Returns what http_chunk_header_size says. A size of 0 would be the last chunk's. */
+size_t http_chunk_header_write(uint8_t *bytes, uint32_t size);
+
 /* "Sun, 06 Nov 1994 08:49:37 GMT" for seconds since 1970; 0 to 253402300799. */
 void http_date_format(uint64_t unix_seconds, uint8_t date[HTTP_DATE_SIZE]);
 

@@ -233,7 +233,6 @@ static void check_order(struct kit *kit, struct kit_conn_data *data, enum kit_ca
         break;
     case KIT_MESSAGE:
     case KIT_PART:
-    case KIT_DRAIN:
         good = in_websocket;
         break;
     case KIT_CLOSE:
@@ -241,6 +240,7 @@ static void check_order(struct kit *kit, struct kit_conn_data *data, enum kit_ca
         data->closed = true;
         kit->exchanges_open--;
         break;
+    case KIT_DRAIN:
     case KIT_MAIL:
     case KIT_TIMER:
     case KIT_CALLS:
@@ -587,7 +587,7 @@ size_t kit_split(void (*prepare)(struct kit *kit), bool websocket, const void *b
 
 struct transport *kit_transport(struct kit *kit)
 {
-    for (uint32_t i = 0; i < kit->core->transport_used; i++) {
+    for (uint32_t i = 0; i < kit->core->slots.used; i++) {
         struct transport *transport = &kit->core->transports[i];
         if (transport->state != TRANSPORT_FREE && transport->fd == kit->fd) {
             return transport;

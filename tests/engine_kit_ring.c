@@ -77,6 +77,7 @@ static void ring_destroy(struct ring *ring)
         }
         free(socket->out.ptr);
     }
+    kit_files_end(&kit->files);
     if (kit->out_count != 0) {
         kit_broken("a provided buffer was not returned (B1)");
     }
@@ -139,9 +140,28 @@ static void ring_send_start(struct ring *ring, int fd, const void *bytes, size_t
     kit_ring(ring)->sends++;
 }
 
+static void ring_open_start(struct ring *ring, int folder_fd, const char *path, uint64_t user_data)
+{
+    (void)folder_fd;
+    kit_files_open_start(&kit_ring(ring)->files, path, user_data);
+}
+
+static void ring_read_start(struct ring *ring, int fd, void *bytes, size_t size, uint64_t offset,
+                            uint64_t user_data)
+{
+    kit_files_read_start(&kit_ring(ring)->files, fd, bytes, size, offset, user_data);
+}
+
+static int ring_file_status(struct ring *ring, int fd, struct ring_file_status *status)
+{
+    kit_files_status(&kit_ring(ring)->files, fd, status);
+    return 0;
+}
+
 static void ring_cancel(struct ring *ring, uint64_t user_data)
 {
     struct kit_ring *kit = kit_ring(ring);
+    kit_files_cancel(&kit->files, user_data);
     if (kit->accepting && kit->accept_user_data == user_data) {
         kit->accept_cancelled = true;
         return;
@@ -328,6 +348,11 @@ static unsigned ring_wait(struct ring *ring, uint64_t timeout_ns, struct complet
     kit->max = max;
     ring_submit(ring);
     accept_complete(kit);
+    uint64_t user_data;
+    int64_t result;
+    while (kit->count < kit->max && kit_files_complete(&kit->files, &user_data, &result)) {
+        complete(kit, user_data, result, 0, 0);
+    }
     for (unsigned i = 0; i < kit->socket_count; i++) {
         send_complete(kit, &kit->sockets[i]);
         recv_complete(kit, &kit->sockets[i]);
@@ -382,6 +407,10 @@ static void ring_shutdown(struct ring *ring, int fd, int how)
 
 static void ring_close(struct ring *ring, int fd)
 {
+    if (fd >= FD_FILE_FIRST) {
+        kit_files_close(&kit_ring(ring)->files, fd);
+        return;
+    }
     if (fd == FD_LISTENER) {
         if (kit_ring(ring)->accepting || kit_ring(ring)->listener_closed) {
             kit_broken("the listener was closed twice, or with an accept in flight");
@@ -429,6 +458,8 @@ const struct ring_ops kit_ring_ops = {
     .recv_start = ring_recv_start,
     .poll_start = ring_poll_start,
     .send_start = ring_send_start,
+    .open_start = ring_open_start,
+    .read_start = ring_read_start,
     .cancel = ring_cancel,
     .submit = ring_submit,
     .wait = ring_wait,
@@ -439,6 +470,7 @@ const struct ring_ops kit_ring_ops = {
     .close = ring_close,
     .close_reset = ring_close_reset,
     .peer_address = ring_peer_address,
+    .file_status = ring_file_status,
     .wall_seconds = ring_wall_seconds,
     .wake = ring_wake,
 };

@@ -8,6 +8,9 @@
 #define FD_LISTENER 999
 #define FD_FIRST    1000
 
+#define FD_FILE_FIRST 50000
+#define KIT_FILES_MAX 128
+
 struct chunk {
     struct chunk *next;
     size_t size;
@@ -43,8 +46,60 @@ struct kit_socket {
     bool lost; /* the peer has reset it */
 };
 
+/* ---- files (tests/engine_kit_file.c) ---- */
+
+struct kit_file {
+    char path[300];
+    const uint8_t *bytes; /* borrowed */
+    size_t size;
+    int64_t modified_seconds;
+    uint32_t modified_ns;
+    bool is_regular;
+    bool is_folder;
+    int err; /* of opening it */
+};
+
+struct kit_file_op {
+    uint64_t user_data;
+    const char *path; /* NULL: a read */
+    int fd;
+    uint8_t *bytes;
+    size_t size;
+    uint64_t offset;
+    bool cancelled;
+};
+
+struct kit_files {
+    struct kit_file files[KIT_FILES_MAX];
+    unsigned count;
+    struct kit_file *fds[4096]; /* by descriptor; NULL: closed */
+    unsigned fd_count;
+    struct kit_file_op ops[KIT_FILES_MAX]; /* in flight, in their order */
+    unsigned op_count;
+    unsigned opens;
+    unsigned reads;
+    unsigned cancels;
+    size_t read_max;
+    int fail;
+    unsigned steps; /* that are let through although they are held */
+    bool hold;
+    bool obey;
+};
+
+struct kit_file *kit_file_find(struct kit_files *files, const char *path);
+void kit_files_open_start(struct kit_files *files, const char *path, uint64_t user_data);
+void kit_files_read_start(struct kit_files *files, int fd, void *bytes, size_t size,
+                          uint64_t offset, uint64_t user_data);
+void kit_files_cancel(struct kit_files *files, uint64_t user_data);
+/* The next completion, if there is one. */
+bool kit_files_complete(struct kit_files *files, uint64_t *user_data, int64_t *result);
+void kit_files_status(struct kit_files *files, int fd, struct ring_file_status *status);
+void kit_files_close(struct kit_files *files, int fd);
+void kit_files_end(const struct kit_files *files);
+
 struct kit_ring {
     struct ring base;
+    struct kit_files files;
     struct kit_socket sockets[KIT_SOCKETS_MAX];
     unsigned socket_count;
     unsigned accepted; /* sockets before this one were reported */

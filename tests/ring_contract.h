@@ -49,6 +49,17 @@ struct ring_contract_world {
     void *(*thread_start)(void *context, void *(*function)(void *argument), void *argument);
     void (*thread_join)(void *context, void *thread);
 
+    /* An empty folder, for open_start, with a file `secret` and an empty folder `other` beside it;
+     * and what is made in it, by paths from there. A file holds the pattern of
+     * tests/ring_stage.h. */
+    int (*folder_open)(void *context);
+    void (*folder_close)(void *context, int folder_fd);
+    void (*file_make)(void *context, int folder_fd, const char *path, const void *bytes,
+                      size_t size);
+    void (*folder_make)(void *context, int folder_fd, const char *path);
+    void (*link_make)(void *context, int folder_fd, const char *path, const char *target);
+    void (*fifo_make)(void *context, int folder_fd, const char *path);
+
     /* True if a wait on this ring, without submissions of its own, would not sleep, or if that
      * cannot be known. */
     bool (*is_ready)(void *context, const struct ring *ring);
@@ -88,6 +99,17 @@ struct ring_contract_world {
     X(implementation, wake_before_wait_is_not_lost)                 \
     X(implementation, timeout_advances_now)                         \
     X(implementation, peer_address_is_known)                        \
+    X(implementation, number_of_closed_descriptor_is_used_again)    \
+    X(implementation, receives_while_a_send_waits)                  \
+    X(implementation, keeps_thousands_of_operations_apart)          \
+    X(implementation, serves_everyone_when_max_is_small)            \
+    X(implementation, reads_a_file_in_order_to_its_end)             \
+    X(implementation, opens_nothing_outside_of_the_folder)          \
+    X(implementation, opens_through_links_that_stay_inside)         \
+    X(implementation, open_of_a_fifo_does_not_wait)                 \
+    X(implementation, file_status_tells_what_was_opened)            \
+    X(implementation, cancelled_file_operations_complete_once)      \
+    X(implementation, destroy_ends_reads_of_files)                  \
     X(implementation, destroy_cancels_what_is_in_flight)
 
 /* The script itself: void ring_contract_<script>(const struct ring_contract_world *world). */
@@ -106,6 +128,7 @@ RING_CONTRACT_SCRIPTS(RING_CONTRACT_DECLARE_SCRIPT, all)
     }
 
 RING_CONTRACT_SCRIPTS(RING_CONTRACT_DECLARE, uring)
+RING_CONTRACT_SCRIPTS(RING_CONTRACT_DECLARE, epoll)
 RING_CONTRACT_SCRIPTS(RING_CONTRACT_DECLARE, sim)
 
 #endif

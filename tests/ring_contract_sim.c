@@ -5,10 +5,14 @@
 #include "engine/ring_sim.h"
 #include "tests/ring_contract.h"
 
+#include <stdio.h>
+
 #define SEED        1
 #define BACKLOG     64
 #define SOCKET_SIZE (64 * 1024)
 #define IDLE_NS     1000000
+
+#define FILE_MODIFIED 1000000000 /* 2001 */
 
 static void *world_begin(void)
 {
@@ -93,6 +97,57 @@ static void idle(void *context, struct ring *ring)
     sim_advance(context, has_end ? end_ns - now_ns : IDLE_NS);
 }
 
+/* One folder in a world; names in the tree are below it. */
+static int folder_open(void *context)
+{
+    sim_file_folder(context, "files");
+    sim_file_folder(context, "other");
+    sim_file_write(context, "secret", "secret", 6, 0);
+    return sim_folder_open(context, "files");
+}
+
+static void folder_close(void *context, int folder_fd)
+{
+    (void)context;
+    (void)folder_fd;
+}
+
+static const char *path_below(const char *path, char text[256])
+{
+    int size = snprintf(text, 256, "files/%s", path);
+    ASSERT(size > 0 && size < 256);
+    return text;
+}
+
+static void file_make(void *context, int folder_fd, const char *path, const void *bytes,
+                      size_t size)
+{
+    char text[256];
+    (void)folder_fd;
+    sim_file_write(context, path_below(path, text), bytes, size, FILE_MODIFIED);
+}
+
+static void folder_make(void *context, int folder_fd, const char *path)
+{
+    char text[256];
+    (void)folder_fd;
+    sim_file_folder(context, path_below(path, text));
+}
+
+static void link_make(void *context, int folder_fd, const char *path, const char *target)
+{
+    char text[256];
+    (void)folder_fd;
+    sim_file_link(context, path_below(path, text), target);
+}
+
+static void fifo_make(void *context, int folder_fd, const char *path)
+{
+    char text[256];
+    (void)folder_fd;
+    sim_file_fifo(context, path_below(path, text));
+}
+
 static const struct ring_contract_world world = {
     .name = "sim",
     .ops = &ring_sim_ops,
@@ -108,6 +163,12 @@ static const struct ring_contract_world world = {
     .client_reset = client_reset,
     .thread_start = thread_start,
     .thread_join = thread_join,
+    .folder_open = folder_open,
+    .folder_close = folder_close,
+    .file_make = file_make,
+    .folder_make = folder_make,
+    .link_make = link_make,
+    .fifo_make = fifo_make,
     .is_ready = is_ready,
     .idle = idle,
 };

@@ -21,7 +21,7 @@ void pattern_fill(uint8_t *bytes, uint64_t offset, size_t size)
     }
 }
 
-static bool pattern_holds(const uint8_t *bytes, uint64_t offset, size_t size)
+bool pattern_holds(const uint8_t *bytes, uint64_t offset, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         if (bytes[i] != pattern_at(offset + i)) {
@@ -95,11 +95,11 @@ static void stage_line(struct stage *stage, const char *format, ...)
 
 void stage_record(struct stage *stage, const struct completion *completion)
 {
-    static const char *const names[] = {"?", "accept", "recv", "poll", "send"};
+    static const char *const names[] = {"?", "accept", "recv", "poll", "send", "open", "read"};
     const enum op op = op_of(completion);
     const int32_t result = completion->result;
     const char *more = has_more(completion) ? " more" : "";
-    CU_ASSERT_FATAL(op >= OP_ACCEPT && op <= OP_SEND);
+    CU_ASSERT_FATAL(op >= OP_ACCEPT && op <= OP_READ);
     CU_ASSERT(has_buffer(completion) == (op == OP_RECV && result > 0));
     if (result < 0) {
         stage_line(stage, "%s -%s%s\n", names[op], strerrorname_np(-result), more);
@@ -112,6 +112,10 @@ void stage_record(struct stage *stage, const struct completion *completion)
                    (result & RING_POLL_ERR) != 0 ? " err" : "",
                    (result & RING_POLL_HUP) != 0 ? " hup" : "",
                    (result & RING_POLL_RDHUP) != 0 ? " rdhup" : "", more);
+    } else if (op == OP_OPEN) {
+        stage_line(stage, "open fd%s\n", more);
+    } else if (op == OP_READ) {
+        stage_line(stage, "read %s%s\n", result > 0 ? "data" : "end", more);
     } else {
         stage_line(stage, "send bytes%s\n", more);
     }

@@ -20,7 +20,9 @@ enum op {
     OP_ACCEPT,
     OP_RECV,
     OP_POLL,
-    OP_SEND
+    OP_SEND,
+    OP_OPEN,
+    OP_READ
 };
 
 struct pair {
@@ -62,6 +64,9 @@ static inline bool has_more(const struct completion *completion)
 {
     return (completion->flags & COMPLETION_F_MORE) != 0;
 }
+
+/* Do these bytes stand at this position of the pattern? */
+bool pattern_holds(const uint8_t *bytes, uint64_t offset, size_t size);
 
 /* The pattern's bytes from position `offset` on. */
 void pattern_fill(uint8_t *bytes, uint64_t offset, size_t size);

@@ -41,7 +41,11 @@ struct gyr_span {
 /* clang-format off */
 #define GYR_LITERAL(text) {"" text, sizeof(text) - 1}
 /* clang-format on */
+#ifdef __cplusplus
+#define GYR_SPAN(text) (gyr_span GYR_LITERAL(text)) /* C++ has no compound literals */
+#else
 #define GYR_SPAN(text) ((struct gyr_span)GYR_LITERAL(text))
+#endif
 
 /* One line of text for people: what was wrong, with which value, and what to do about it. */
 struct gyr_error {
@@ -315,7 +319,8 @@ struct gyr_service {
     int (*on_part)(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span part,
                    unsigned flags);
     /* The queue had reached send_queue_high, or refused something, and has fallen to
-     * send_queue_low. */
+     * send_queue_low: of a WebSocket, or of a response between gyr_respond_begin and
+     * gyr_respond_end. */
     void (*on_drain)(struct gyr_conn *conn);
     /* What gyr_mail brought; conn is NULL if the connection has gone. */
     void (*on_mail)(struct gyr_conn *conn, void *mail);
@@ -361,9 +366,11 @@ GYR_API GYR_MUST_CHECK int gyr_server_listen(struct gyr_server *server, const ch
 GYR_API GYR_MUST_CHECK int gyr_server_adopt(struct gyr_server *server, int fd,
                                             struct gyr_error *error);
 
-/* Listen on every descriptor that a service manager has passed to this process (LISTEN_FDS,
- * LISTEN_PID of sd_listen_fds(3)), and take the two variables out of the environment. Returns how
- * many there were: 0 without a manager. Otherwise as gyr_server_adopt. Before other threads. */
+/* Listen on every descriptor that a service manager has passed to this process: LISTEN_PID,
+ * LISTEN_FDS and LISTEN_FDNAMES, as in sd_listen_fds(3). Takes the variables out of the
+ * environment, whatever it returns: how many sockets there were, 0 without a manager; or
+ * GYR_ERR_ARGUMENT for a variable that is malformed and for what does not listen, GYR_ERR_LIMIT,
+ * otherwise as gyr_server_adopt, each with a line in `error`. Before other threads. */
 GYR_API GYR_MUST_CHECK int gyr_server_adopt_activated(struct gyr_server *server,
                                                       struct gyr_error *error);
 
@@ -445,29 +452,37 @@ GYR_API GYR_MUST_CHECK int gyr_respond_text(struct gyr_conn *conn, unsigned stat
 GYR_API GYR_MUST_CHECK int gyr_respond_not_allowed(struct gyr_conn *conn, const char *allow);
 
 /* Begin a response whose content comes in pieces (RFC 9112 section 7.1): from on_request or on_body
- * on. `response->content` must be empty. The exchange then lives until gyr_respond_end, however its
- * callbacks return; the client's next request waits. A HEAD request gets the head, and what is sent
- * of the content is dropped. Errors as gyr_respond. */
+ * on. `response->content` must be empty. The exchange then lives until gyr_respond_end or until the
+ * connection is lost, and when the server stops until shutdown_deadline_ms has passed. Its
+ * callbacks may return 0, GYR_PENDING or GYR_QUEUE_HIGH, and the last two let the request's content
+ * wait; after a negative result the connection is reset. The client's next request waits, the end
+ * of its stream does not end the response, and of the time limits only send_timeout_ms holds. A
+ * HEAD request gets the head, and what is sent of the content is dropped. Errors as gyr_respond. */
 GYR_API GYR_MUST_CHECK int gyr_respond_begin(struct gyr_conn *conn,
                                              const struct gyr_response *response);
 
 /* Queue a piece; copied. On the connection's thread: in any callback of this exchange, a timer or
- * on_mail. Returns 0 or GYR_QUEUE_HIGH: wait for on_drain; GYR_ERR_BACKPRESSURE if the piece would
- * take the queue past send_queue_size_max (nothing is queued; wait for on_drain); GYR_ERR_MEMORY;
+ * on_mail. Returns 0; GYR_QUEUE_HIGH if it was taken and the queue, or what the response has had of
+ * this turn of the core, has reached send_queue_high: wait for on_drain; GYR_ERR_BACKPRESSURE if
+ * the piece would take the queue past send_queue_size_max (nothing is queued; wait for on_drain);
+ * GYR_ERR_ARGUMENT for a piece of 2 GiB or more; GYR_ERR_MEMORY;
  * GYR_ERR_STATE outside of such a response; GYR_ERR_CLOSED when the connection is lost (on_done
  * follows). */
 GYR_API GYR_MUST_CHECK int gyr_respond_part(struct gyr_conn *conn, struct gyr_span piece);
 
-/* End it. on_done follows. */
+/* End it, and a GYR_PENDING with it. GYR_ERR_STATE outside of such a response. Otherwise on_done
+ * follows, behind what is left of the request's content: with GYR_DONE_ABORTED after
+ * GYR_ERR_CLOSED, when the connection is lost, and after GYR_ERR_MEMORY, when the end could not be
+ * queued and the connection is reset. */
 GYR_API GYR_MUST_CHECK int gyr_respond_end(struct gyr_conn *conn);
 
 /* An event of a stream (HTML Living Standard, section 9.2). */
 struct gyr_event {
     size_t size;           /* sizeof(struct gyr_event) */
     struct gyr_span event; /* its type; size 0: "message" */
-    struct gyr_span data;  /* UTF-8; may have several lines */
-    struct gyr_span id;    /* ptr NULL: unchanged; size 0: forget the last one */
-    uint32_t retry_ms;     /* 0: unchanged */
+    struct gyr_span data; /* UTF-8; may have several lines; ptr NULL: no event, only what follows */
+    struct gyr_span id;   /* ptr NULL: unchanged; size 0: forget the last one */
+    uint32_t retry_ms;    /* 0: unchanged */
 };
 
 /* Begin a stream of events: 200 with text/event-stream, Cache-Control: no-store. Ended by
@@ -643,34 +658,34 @@ GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle
 /* ---- 8. Statistics --------------------------------------------------------------------------- */
 
 /* X(name, what it counts). Counters grow for ever; those marked now go up and down. */
-#define GYR_STATS(X)                                                                      \
-    X(connections, "open now")                                                            \
-    X(websockets, "open now")                                                             \
-    X(heap_bytes, "of the budgeted heap now")                                             \
-    X(accepted, "connections taken")                                                      \
-    X(handed_over, "connections given to another core")                                   \
-    X(refused, "connections closed for want of a slot, or while stopping")                \
-    X(requests, "heads of requests complete")                                             \
-    X(upgrades, "requests that became WebSockets")                                        \
-    X(http_errors, "requests answered by the engine with 4xx or 5xx")                     \
-    X(messages_in, "whole WebSocket messages, or their last parts")                       \
-    X(messages_out, "WebSocket messages queued, replies included")                        \
-    X(ws_errors, "WebSockets failed for a breach of protocol")                            \
-    X(timeouts, "connections ended by a time limit")                                      \
-    X(backpressure, "messages refused because a queue was full")                          \
-    X(bytes_in, "received")                                                               \
-    X(bytes_out, "sent")                                                                  \
-    X(sends_now, "outputs of a batch sent at once")                                       \
-    X(sends_turn, "outputs of a batch sent with others at the end of a turn")             \
-    X(sends_queued, "sends by submission")                                                \
-    X(copied_bytes, "kept on the heap because they could not be handled or sent at once") \
-    X(scratch_switches, "connections that changed between provided buffers and scratch")  \
-    X(buffers_empty, "receives ended because no buffer was left")                         \
-    X(turns, "of the loop")                                                               \
-    X(limited, "connections answered with 503 for a limit of connections or upgrades")    \
-    X(rate_limited, "WebSockets closed or paused for their rate")                         \
-    X(forbidden, "requests refused for their Origin, host or proxy header")               \
-    X(file_bytes, "read from files")                                                      \
+#define GYR_STATS(X)                                                                          \
+    X(connections, "open now")                                                                \
+    X(websockets, "open now")                                                                 \
+    X(heap_bytes, "of the budgeted heap now")                                                 \
+    X(accepted, "connections taken")                                                          \
+    X(handed_over, "connections given to another core")                                       \
+    X(refused, "connections closed without a word: while stopping, or too many were refused") \
+    X(requests, "heads of requests complete")                                                 \
+    X(upgrades, "requests that became WebSockets")                                            \
+    X(http_errors, "requests answered by the engine with 4xx or 5xx")                         \
+    X(messages_in, "whole WebSocket messages, or their last parts")                           \
+    X(messages_out, "WebSocket messages queued, replies included")                            \
+    X(ws_errors, "WebSockets failed for a breach of protocol")                                \
+    X(timeouts, "connections ended by a time limit")                                          \
+    X(backpressure, "messages refused because a queue was full")                              \
+    X(bytes_in, "received")                                                                   \
+    X(bytes_out, "sent")                                                                      \
+    X(sends_now, "outputs of a batch sent at once")                                           \
+    X(sends_turn, "outputs of a batch sent with others at the end of a turn")                 \
+    X(sends_queued, "sends by submission")                                                    \
+    X(copied_bytes, "kept on the heap because they could not be handled or sent at once")     \
+    X(scratch_switches, "connections that changed between provided buffers and scratch")      \
+    X(buffers_empty, "receives ended because no buffer was left")                             \
+    X(turns, "of the loop")                                                                   \
+    X(limited, "connections answered with 503 for a limit of connections or upgrades")        \
+    X(rate_limited, "WebSockets closed or paused for their rate")                             \
+    X(forbidden, "requests refused for their Origin, host or proxy header")                   \
+    X(file_bytes, "read from files")                                                          \
     X(log_dropped, "lines of the log dropped for log_rate_max")
 
 #define GYR_STATS_FIELD(name, text) uint64_t name;

@@ -233,7 +233,7 @@ static void step(struct kit *kit)
 static void check_accounts(const struct kit *kit)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < kit->core->transport_used; i++) {
+    for (uint32_t i = 0; i < kit->core->slots.used; i++) {
         sum += kit->core->transports[i].heap_size;
     }
     ASSERT(sum == kit->core->heap_accounted); /* A1 */

@@ -33,6 +33,13 @@ enum later {
     LATER_COUNT,
 };
 
+/* How the service answers, if it does. */
+enum stream {
+    STREAM_NONE,
+    STREAM_CHUNKED, /* in pieces */
+    STREAM_SIZED,   /* in pieces, of a known size */
+};
+
 /* When the mode of a request with content applies. */
 enum when {
     WHEN_HEAD,

@@ -17,6 +17,8 @@ static void mode_foresee(struct client *client, enum mode mode, unsigned doom);
 static void handshake_generate(struct client *client);
 static void response_take(struct client *client, unsigned status, const char *head,
                           struct span content);
+static size_t chunks_decode(struct world *world, struct span in, struct bytes *content,
+                            bool *complete);
 static bool field_find(const char *head, const char *name, char value[64]);
 
 static const char SIM_KEY[] = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -29,6 +31,7 @@ struct request {
     bool chunked;
     bool expect;
     bool last;
+    enum stream stream;
     enum mode mode;
     unsigned doom;
     size_t size; /* of the answer; with `collect` what gyr_collect is given */
@@ -77,6 +80,9 @@ static struct request request_draw(struct client *client)
                                  : request.content_size + dice_below(dice, 100);
     }
     client->budget -= MIN(client->budget - 1, request.content_size);
+    if (dice_chance(dice, 300)) {
+        request.stream = dice_chance(dice, 700) ? STREAM_CHUNKED : STREAM_SIZED;
+    }
     return request;
 }
 
@@ -87,9 +93,11 @@ static void request_generate(struct client *client)
     uint32_t number = client->request_number++;
     const char *method = request.head ? "HEAD" : "GET";
     const char *kind = request.collect ? "col" : request.content ? "sum" : "get";
-    bytes_printf(&client->out, "%s /%s/%u/%u/%u/%u/%zu/%u HTTP/1.%d\r\nHost: sim\r\n",
-                 request.content ? "POST" : method, kind, client->id, number, request.mode,
-                 dice_below(dice, 3), request.size, request.doom, client->old ? 0 : 1);
+    static const char *const STREAMS[] = {"", "p", "z"};
+    bytes_printf(&client->out, "%s /%s%s/%u/%u/%u/%u/%zu/%u HTTP/1.%d\r\nHost: sim\r\n",
+                 request.content ? "POST" : method, kind, STREAMS[request.stream], client->id,
+                 number, request.mode, dice_below(dice, 3), request.size, request.doom,
+                 client->old ? 0 : 1);
     uint8_t bytes[65536];
     for (size_t i = 0; i < request.content_size; i++) {
         bytes[i] = (uint8_t)dice_next(dice);
@@ -112,8 +120,13 @@ static void request_generate(struct client *client)
     } else if (client->old) {
         bytes_printf(&client->out, "Connection: keep-alive\r\n");
     }
+    if (request.stream == STREAM_CHUNKED && client->old) {
+        item->flags |= ITEM_F_MUST_CLOSE; /* the end of its answer is that of the connection */
+        request.last = true;
+    }
     if (request.last || request.mode == MODE_CLOSE ||
-        (request.expect && request.mode == MODE_EARLY && has_body)) {
+        (request.expect && request.mode == MODE_EARLY && has_body &&
+         request.stream == STREAM_NONE)) {
         client->sealed = true;
     }
     mode_foresee(client, request.mode, request.doom);
@@ -312,13 +325,70 @@ bool client_http_parse(struct client *client)
     char value[64] = "0";
     size_t size =
         field_find(head, "Content-Length", value) && !no_content ? strtoul(value, NULL, 10) : 0;
-    if (in->size < head_size + size) {
-        return false;
+    struct bytes content = {0};
+    struct span rest = {in->ptr + head_size, in->size - head_size};
+    bool chunked = !no_content && field_find(head, "Transfer-Encoding", value);
+    if (!no_content && !chunked && !field_find(head, "Content-Length", value)) {
+        size = owed == NULL ? 0 : owed->size; /* and then the connection ends */
     }
-    world_note(world, "client %u got status %u, %zu bytes", client->id, status, size);
-    response_take(client, status, head, span_of(in->ptr + head_size, size));
-    bytes_drop(in, head_size + size);
-    return true;
+    bool complete = true;
+    if (chunked) {
+        size = chunks_decode(world, rest, &content, &complete);
+    } else {
+        complete = rest.size >= size;
+        bytes_append(&content, rest.ptr, MIN(rest.size, size));
+    }
+    if (status == 200 && owed != NULL && owed->kind == ITEM_RESPONSE &&
+        (content.size > owed->size ||
+         (content.size != 0 && memcmp(content.ptr, owed->bytes, content.size) != 0))) {
+        world_fail(world, "client %u got other content than the service sent", client->id);
+    }
+    if (complete && !world->failed) {
+        world_note(world, "client %u got status %u, %zu bytes", client->id, status, content.size);
+        response_take(client, status, head, span_of(content.ptr, content.size));
+        bytes_drop(in, head_size + size);
+    }
+    bytes_free(&content);
+    return complete;
+}
+
+/* Decode what has come of a chunked content, strictly as the engine writes it. Returns its size on
+ * the wire, once it is complete. */
+static size_t chunks_decode(struct world *world, struct span in, struct bytes *content,
+                            bool *complete)
+{
+    size_t at = 0;
+    *complete = false;
+    for (;;) {
+        const uint8_t *end = in.size - at < 2 ? NULL : memmem(in.ptr + at, in.size - at, "\r\n", 2);
+        if (end == NULL) {
+            return 0;
+        }
+        char *number_end;
+        char number[16] = "";
+        memcpy(number, in.ptr + at, MIN((size_t)(end - in.ptr) - at, sizeof(number) - 1));
+        size_t size = strtoul(number, &number_end, 16);
+        if (number_end == number || *number_end != '\0' ||
+            strspn(number, "0123456789abcdef") != strlen(number)) {
+            world_fail(world, "a chunk's size is no number: %s", number);
+            return 0;
+        }
+        at = (size_t)(end - in.ptr) + 2;
+        size_t here = MIN(size, in.size - at);
+        bytes_append(content, in.ptr + at, here);
+        if (here < size || in.size - at - size < 2) {
+            return 0;
+        }
+        at += size + 2;
+        if (memcmp(in.ptr + at - 2, "\r\n", 2) != 0) {
+            world_fail(world, "a chunk has no end");
+            return 0;
+        }
+        if (size == 0) {
+            *complete = true;
+            return at;
+        }
+    }
 }
 
 static void response_take(struct client *client, unsigned status, const char *head,

@@ -84,6 +84,7 @@ void service_deinit(struct world *world)
                        visit->client->id, visit->state);
         }
         bytes_free(&visit->held);
+        bytes_free(&visit->pieces);
         world->visits = visit->next;
         free(visit);
     }

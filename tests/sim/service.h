@@ -29,10 +29,12 @@ enum visit_flags {
     VISIT_F_CLOSED = 1 << 7,       /* gyr_close of the WebSocket has succeeded */
     VISIT_F_HTTP_CLOSED = 1 << 11, /* ... of the request */
     VISIT_F_HANDSHAKE = 1 << 12,
-    VISIT_F_WITHIN = 1 << 13,    /* a message that is sent in parts */
-    VISIT_F_PARTS = 1 << 8,      /* receive_parts */
-    VISIT_F_NEVER = 1 << 9,      /* no end of GYR_PENDING is planned */
-    VISIT_F_DRAIN_RUN = 1 << 10, /* held bytes wait for on_drain */
+    VISIT_F_WITHIN = 1 << 13,      /* a message that is sent in parts */
+    VISIT_F_PARTS = 1 << 8,        /* receive_parts */
+    VISIT_F_NEVER = 1 << 9,        /* no end of GYR_PENDING is planned */
+    VISIT_F_DRAIN_RUN = 1 << 10,   /* held bytes wait for on_drain */
+    VISIT_F_STREAM = 1 << 14,      /* a response in pieces has begun and not ended */
+    VISIT_F_STREAM_WAIT = 1 << 15, /* it waits for on_drain */
 };
 
 /* One exchange, from its on_request on; it outlives the connection. */
@@ -54,11 +56,17 @@ struct visit {
     unsigned early;
     size_t answer_size;
     bool collects;
+    enum stream stream;
     size_t content_size;
     uint64_t content_sum;
 
     struct job *conn_job; /* borrowed; waits for on_timer */
     size_t part_done;     /* of the message that is heard in parts */
+
+    /* The answer, if it comes in pieces. */
+    struct bytes pieces;
+    size_t pieces_done;
+    unsigned pieces_retries;
 
     /* Bytes that a full queue has refused, or that wait for the end of GYR_PENDING. */
     struct bytes held;
@@ -82,6 +90,12 @@ int service_on_body(struct gyr_conn *conn, struct gyr_span piece, bool last);
 void service_on_done(struct gyr_conn *conn, enum gyr_outcome outcome);
 /* The GYR_PENDING of a request ends: answer, if that is due. */
 int visit_request_finish(struct visit *visit);
+
+/* ---- service_stream.c ---- */
+/* Begin the response instead of answering in whole. */
+int visit_stream_begin(struct visit *visit, const struct gyr_response *response);
+/* Carry it on; returns what a callback may return. */
+int visit_stream_run(struct visit *visit);
 
 /* ---- service_ws.c ---- */
 int service_on_open(struct gyr_conn *conn);
@@ -108,7 +122,8 @@ void visit_ended(struct visit *visit);
 enum job_what {
     JOB_FINISH, /* end the GYR_PENDING */
     JOB_RESUME,
-    JOB_SEND, /* a message that nobody asked for */
+    JOB_SEND,   /* a message that nobody asked for */
+    JOB_STREAM, /* carry a response on */
 };
 void job_start(struct visit *visit, enum job_what what, enum later later);
 void job_on_mail(struct gyr_conn *conn, void *mail);

@@ -15,6 +15,7 @@ static int mode_apply(struct visit *visit);
 static int pending_start(struct visit *visit);
 static int answer(struct visit *visit);
 static int upgrade(struct visit *visit);
+static void answer_owe(struct visit *visit, const struct gyr_response *response);
 static void respond_wrongly(struct visit *visit, const struct gyr_response *response);
 
 int service_on_request(struct gyr_conn *conn, const struct gyr_request *request)
@@ -48,7 +49,10 @@ int service_on_request(struct gyr_conn *conn, const struct gyr_request *request)
     visit->when = (enum when)when;
     visit->answer_size = size;
     visit->doom = doom;
-    visit->collects = strcmp(kind, "col") == 0;
+    visit->collects = strncmp(kind, "col", 3) == 0;
+    visit->stream = kind[2] == '\0' || kind[3] == '\0' ? STREAM_NONE
+                    : kind[3] == 'p'                   ? STREAM_CHUNKED
+                                                       : STREAM_SIZED;
     if (strcmp(kind, "ws") == 0) {
         visit->early = when;
         visit->flags |= VISIT_F_HANDSHAKE | (size != 0 ? VISIT_F_PARTS : 0U);
@@ -107,8 +111,8 @@ int service_on_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
     struct visit *visit = visit_enter(conn, last ? "on_body (last)" : "on_body", piece.size);
     struct item *item = visit->client->said.head;
     if (visit->state != VISIT_REQUEST || (visit->flags & VISIT_F_CONTENT) == 0 ||
-        (visit->flags & (VISIT_F_PENDING | VISIT_F_PAUSED | VISIT_F_ANSWERED | VISIT_F_FINAL)) !=
-            0) {
+        (visit->flags & (VISIT_F_PENDING | VISIT_F_PAUSED | VISIT_F_HIGH | VISIT_F_ANSWERED |
+                         VISIT_F_FINAL)) != 0) {
         world_fail(visit->world, "on_body of client %u, flags 0x%x", visit->client->id,
                    visit->flags);
     } else if (item == NULL || item->done + piece.size > item->size ||
@@ -190,10 +194,11 @@ int visit_request_finish(struct visit *visit)
 
 static int answer(struct visit *visit)
 {
-    struct client *client = visit->client;
-    struct item *said = client->said.head;
     if ((visit->flags & VISIT_F_HANDSHAKE) != 0) {
         return upgrade(visit);
+    }
+    if ((visit->flags & (VISIT_F_STREAM | VISIT_F_ANSWERED)) != 0) {
+        return visit_stream_run(visit); /* which has begun before the content was complete */
     }
     struct bytes content = {0};
     if ((visit->flags & VISIT_F_CONTENT) != 0) {
@@ -205,6 +210,9 @@ static int answer(struct visit *visit)
         }
     }
     unsigned status = dice_chance(&visit->dice, 50) ? 204 : 200;
+    if (visit->stream == STREAM_CHUNKED) {
+        status = 200; /* the client may count on the connection's end */
+    }
     struct gyr_field field = {GYR_LITERAL("X-Sim"), GYR_LITERAL("yes")};
     struct gyr_response response = {
         .size = sizeof(response),
@@ -215,23 +223,18 @@ static int answer(struct visit *visit)
         .field_count = 1,
     };
     respond_wrongly(visit, &response);
-    visit->world->is_call = true;
-    int err = gyr_respond(visit->conn, &response);
-    visit->world->is_call = false;
-    world_note(visit->world, "    gyr_respond %u, %zu bytes: %d", status, content.size, err);
+    int err;
+    if (visit->stream != STREAM_NONE) {
+        err = visit_stream_begin(visit, &response);
+    } else {
+        visit->world->is_call = true;
+        err = gyr_respond(visit->conn, &response);
+        visit->world->is_call = false;
+        world_note(visit->world, "    gyr_respond %u, %zu bytes: %d", status, content.size, err);
+        visit->flags |= err == 0 ? VISIT_F_ANSWERED : 0U;
+    }
     if (err == 0) {
-        struct item *item =
-            item_push(&client->owed, ITEM_RESPONSE, content.ptr, status == 204 ? 0 : content.size);
-        item->code = (uint16_t)status;
-        item->flags = said->flags & (ITEM_F_HEAD | ITEM_F_MUST_CLOSE);
-        if ((visit->flags & VISIT_F_HTTP_CLOSED) != 0) {
-            item->flags |= ITEM_F_MUST_CLOSE;
-        }
-        if ((item->flags & ITEM_F_MUST_CLOSE) != 0 ||
-            ((said->flags & ITEM_F_EXPECT) != 0 && visit->mode == MODE_EARLY)) {
-            item->flags |= ITEM_F_MAY_CLOSE;
-        }
-        visit->flags |= VISIT_F_ANSWERED;
+        answer_owe(visit, &response);
         if (gyr_respond(visit->conn, &response) != GYR_ERR_STATE ||
             gyr_upgrade(visit->conn, NULL) != GYR_ERR_STATE) {
             world_fail(visit->world, "a request is answered twice");
@@ -240,7 +243,24 @@ static int answer(struct visit *visit)
         world_fail(visit->world, "gyr_respond returned %d", err);
     }
     bytes_free(&content);
-    return err;
+    return err == 0 && visit->stream != STREAM_NONE ? visit_stream_run(visit) : err;
+}
+
+/* Let the client expect it. */
+static void answer_owe(struct visit *visit, const struct gyr_response *response)
+{
+    const struct item *said = visit->client->said.head;
+    size_t size = response->status_code == 204 ? 0 : response->content.size;
+    struct item *item = item_push(&visit->client->owed, ITEM_RESPONSE, response->content.ptr, size);
+    item->code = (uint16_t)response->status_code;
+    item->flags = said->flags & (ITEM_F_HEAD | ITEM_F_MUST_CLOSE);
+    if ((visit->flags & VISIT_F_HTTP_CLOSED) != 0) {
+        item->flags |= ITEM_F_MUST_CLOSE;
+    }
+    if ((item->flags & ITEM_F_MUST_CLOSE) != 0 ||
+        ((said->flags & ITEM_F_EXPECT) != 0 && visit->mode == MODE_EARLY)) {
+        item->flags |= ITEM_F_MAY_CLOSE;
+    }
 }
 
 /* Calls that must be refused and change nothing. */

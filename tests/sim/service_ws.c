@@ -313,8 +313,15 @@ void service_on_drain(struct gyr_conn *conn)
         world_fail(visit->world, "on_drain of client %u with %zu bytes queued", visit->client->id,
                    gyr_queued_size(conn));
     }
+    if (visit->state == VISIT_REQUEST && (visit->flags & VISIT_F_STREAM) == 0) {
+        world_fail(visit->world, "on_drain of client %u, which gets no pieces", visit->client->id);
+    }
     visit->flags &= ~(unsigned)VISIT_F_HIGH;
     visit_doom(visit, DOOM_DRAIN);
+    if ((visit->flags & VISIT_F_STREAM_WAIT) != 0) {
+        visit->flags &= ~(unsigned)VISIT_F_STREAM_WAIT;
+        (void)visit_stream_run(visit);
+    }
     if ((visit->flags & VISIT_F_DRAIN_RUN) != 0) {
         visit->flags &= ~(unsigned)VISIT_F_DRAIN_RUN;
         int result = visit_held_send(visit);

@@ -23,7 +23,7 @@ static int job_run(struct job *job, struct gyr_conn *conn);
 static bool job_send(struct job *job);
 
 static const char *const LATER_NAMES[] = {"timer", "conn timer", "complete", "post", "mail"};
-static const char *const WHAT_NAMES[] = {"finish", "resume", "send"};
+static const char *const WHAT_NAMES[] = {"finish", "resume", "send", "stream"};
 
 struct visit *visit_of(struct gyr_conn *conn)
 {
@@ -109,6 +109,7 @@ void visit_ended(struct visit *visit)
         visit->conn_job->is_done = true;
     }
     bytes_free(&visit->held);
+    bytes_free(&visit->pieces);
 }
 
 /* ---- jobs ---- */
@@ -170,6 +171,13 @@ static int job_run(struct job *job, struct gyr_conn *conn)
     if (job->what == JOB_SEND) {
         (void)visit_send(visit, GYR_TEXT, GYR_SPAN("unasked"), GYR_FIRST | GYR_LAST);
         return 0;
+    }
+    if (job->what == JOB_STREAM) {
+        (void)visit_stream_run(visit);
+        return 0;
+    }
+    if (visit->state == VISIT_REQUEST && (visit->flags & VISIT_F_ANSWERED) != 0) {
+        return 0; /* the end of the response has ended what was pending */
     }
     int result =
         visit->state == VISIT_REQUEST ? visit_request_finish(visit) : visit_held_send(visit);

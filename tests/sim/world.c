@@ -269,7 +269,7 @@ static void core_check(struct world *world, unsigned index)
     struct core *core = world->cores[index];
     uint64_t heap_size = 0;
     unsigned open_count = 0;
-    for (uint32_t i = 0; i < core->transport_used; i++) {
+    for (uint32_t i = 0; i < core->slots.used; i++) {
         transport_check(world, &core->transports[i]);
         heap_size += core->transports[i].heap_size;
         open_count += core->transports[i].state != TRANSPORT_FREE;

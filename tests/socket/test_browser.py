@@ -167,6 +167,9 @@ def page_plots_round_trips_and_shows_counters():
         cores = len(server.stats()["cores"])
         eventually(lambda: browser.evaluate("document.querySelectorAll('#stats tbody tr').length") == cores + 1,
                    "a row per core and one for the server")
+        server_row = "document.querySelector('#stats tbody tr:last-child').textContent"
+        before = browser.evaluate(server_row)
+        eventually(lambda: browser.evaluate(server_row) != before, "events keep the counters up to date")
         equal(browser.complaints(), [], "errors of the page")
 
 

@@ -62,7 +62,7 @@ int main(void)
 }
 """
 
-LIBRARIES = ["-luring", "-lsimdjson", "-lstdc++", "-lpthread", "-ldl"]
+LIBRARIES = ["-luring", "-lsimdjson", "-linih", "-lstdc++", "-lpthread", "-ldl"]
 
 
 def compile_and_look(*link):

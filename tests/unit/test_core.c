@@ -118,7 +118,7 @@ void core_accepts_again_after_running_out_of_descriptors(void)
     kit_end(&kit);
 }
 
-void core_refuses_connections_beyond_its_slots(void)
+void core_answers_503_to_connections_beyond_its_slots(void)
 {
     struct kit kit;
     begin_trouble(&kit);
@@ -127,9 +127,18 @@ void core_refuses_connections_beyond_its_slots(void)
     int second = kit.fd;
     for (unsigned i = 0; i < 5; i++) {
         kit_connect(&kit);
-        EXPECT(kit_is_closed(&kit), "refused");
+        struct span output = kit_output(&kit);
+        EXPECT(memmem(output.ptr, output.size, "HTTP/1.1 503 ", 13) == output.ptr, "answered");
+        EXPECT(memmem(output.ptr, output.size, "\r\nRetry-After: 1\r\n", 18) != NULL, "later");
+        EXPECT(kit_is_ended(&kit), "the end of our stream");
+        KIT_INPUT(&kit, KIT_GET("/"));
+        EXPECT(!kit_is_reset(&kit), "a request that comes meanwhile does not reset it");
+        kit_end_of_stream(&kit);
+        EXPECT(kit_is_closed(&kit), "closed when the peer has seen it");
     }
-    EXPECT_INT(kit.core->stats.refused, 5, "counted");
+    EXPECT_INT(kit.core->stats.limited, 5, "counted");
+    EXPECT_INT(kit.core->stats.accepted, 2, "not as accepted");
+    EXPECT_INT(kit.counts[KIT_REQUEST], 0, "no request of theirs is handled");
     EXPECT_INT(trouble.err, GYR_ERR_LIMIT, "told");
     EXPECT_INT(trouble.calls, 1, "once a second");
     kit.fd = second;
@@ -139,6 +148,31 @@ void core_refuses_connections_beyond_its_slots(void)
     EXPECT_OUTPUT(&kit, KIT_OK, "a slot is free again");
     EXPECT_INT(kit.core->open_count, 2, "open now");
     EXPECT_INT(kit.core->load, 2, "as other cores see it");
+    kit_end(&kit);
+}
+
+void core_resets_connections_beyond_its_refusals(void)
+{
+    struct kit kit;
+    begin_trouble(&kit);
+    kit_connect(&kit);
+    kit_connect(&kit);
+    for (unsigned i = 0; i < CORE_REFUSALS_MAX; i++) {
+        kit_connect(&kit);
+        EXPECT(!kit_is_closed(&kit), "it is being told");
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        kit_connect(&kit);
+        EXPECT(kit_is_reset(&kit), "no place is left to tell it from");
+        EXPECT_INT(kit_output(&kit).size, 0, "without a word");
+    }
+    EXPECT_INT(kit.core->stats.limited, CORE_REFUSALS_MAX, "answered");
+    EXPECT_INT(kit.core->stats.refused, 3, "not answered");
+    EXPECT_INT(kit.core->load, 2, "none of them is load");
+    kit_advance(&kit, kit.config.close_timeout_ms + 100);
+    EXPECT_INT(kit.core->open_count, 2, "a peer that never ends its stream is not waited for");
+    kit_connect(&kit);
+    EXPECT(kit_output(&kit).size != 0, "there is a place again");
     kit_end(&kit);
 }
 
@@ -297,6 +331,86 @@ void core_drain_lets_requests_end_and_takes_no_more(void)
     EXPECT(kit_is_ended(&kit), "closed");
     EXPECT_INT(kit.counts[KIT_REQUEST], 1, "the next request is not taken");
     EXPECT(!kit.core->listeners[0].armed, "nor is a connection");
+    kit_end(&kit);
+}
+
+void core_drain_waits_for_idle_peers_only_as_long_as_they_may_be_reading(void)
+{
+    enum {
+        LONG_AGO,
+        JUST_NOW,
+        NEVER_ASKED,
+        IN_A_HEAD,
+        SLOW,
+        KINDS
+    };
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.close_timeout_ms = 2000;
+    kit.config.shutdown_window_ms = 0;
+    kit_start(&kit);
+    int fds[KINDS];
+    for (unsigned i = 0; i < KINDS; i++) {
+        kit_connect(&kit);
+        fds[i] = kit.fd;
+    }
+    kit.fd = fds[LONG_AGO];
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT_OUTPUT(&kit, KIT_OK, "answered");
+    kit.fd = fds[SLOW];
+    kit_room(&kit, 0);
+    KIT_INPUT(&kit, KIT_GET("/"));
+    kit_advance(&kit, 2500);
+    kit_room(&kit, SIZE_MAX);
+    EXPECT_OUTPUT(&kit, KIT_OK, "taken so late");
+    kit.fd = fds[JUST_NOW];
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT_OUTPUT(&kit, KIT_OK, "answered");
+    kit.fd = fds[IN_A_HEAD];
+    KIT_INPUT(&kit, "GET / HTTP/1.1\r\n");
+    kit_advance(&kit, 500);
+    core_stop(kit.core);
+    kit_run(&kit);
+    for (unsigned i = 0; i < KINDS; i++) {
+        kit.fd = fds[i];
+        EXPECT(kit_is_ended(&kit), "each sees the end of our stream at once");
+    }
+    kit_advance(&kit, 5);
+    for (unsigned i = 0; i < KINDS; i++) {
+        kit.fd = fds[i];
+        bool gone = i == LONG_AGO || i == NEVER_ASKED;
+        EXPECT_INT(kit_is_closed(&kit), gone, "and is waited for if it may be reading yet");
+        EXPECT(!kit_is_reset(&kit), "none sees a reset");
+    }
+    kit_advance(&kit, 1490);
+    kit.fd = fds[JUST_NOW];
+    EXPECT(!kit_is_closed(&kit), "until 2000 ms after the answer");
+    EXPECT_INT(kit.core->state, CORE_DRAINING, "it waits for this one");
+    kit_advance(&kit, 10);
+    for (unsigned i = 0; i < KINDS; i++) {
+        kit.fd = fds[i];
+        EXPECT_INT(kit_is_closed(&kit), i != IN_A_HEAD, "who sends just now has all of the time");
+        EXPECT(!kit_is_reset(&kit), "none sees a reset");
+    }
+    kit_advance(&kit, 510);
+    EXPECT_INT(kit.core->state, CORE_ENDED, "and the core ends");
+    kit_end(&kit);
+}
+
+void core_drain_closes_idle_peers_that_answer_at_once(void)
+{
+    struct kit kit;
+    kit_begin(&kit);
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT_OUTPUT(&kit, KIT_OK, "answered");
+    core_stop(kit.core);
+    kit_run(&kit);
+    EXPECT(kit_is_ended(&kit) && !kit_is_closed(&kit), "told");
+    KIT_INPUT(&kit, KIT_GET("/late"));
+    EXPECT_INT(kit.counts[KIT_REQUEST], 1, "a request that was on its way is dropped");
+    EXPECT(!kit_is_reset(&kit), "without a reset, which would take the answer");
+    kit_end_of_stream(&kit);
+    EXPECT(kit_is_closed(&kit) && !kit_is_reset(&kit), "closed as soon as it has heard");
     kit_end(&kit);
 }
 

@@ -219,6 +219,22 @@ void http_date_format_agrees_with_the_c_library(void)
     EXPECT(equal, "every day");
 }
 
+void http_chunk_header_agrees_with_the_c_library(void)
+{
+    for (uint64_t bit = 1; bit < UINT64_C(1) << 32; bit *= 2) {
+        for (uint64_t size = bit - 1; size <= bit + 1; size++) {
+            uint8_t bytes[HTTP_CHUNK_HEADER_MAX];
+            char expected[32];
+            int length = snprintf(expected, sizeof(expected), "%x\r\n", (uint32_t)size);
+            if (size != 0) {
+                EXPECT_INT(http_chunk_header_write(bytes, (uint32_t)size), length, "its size");
+                EXPECT(memcmp(bytes, expected, (size_t)length) == 0, expected);
+            }
+            EXPECT_INT(http_chunk_header_size((uint32_t)size), length, "foretold");
+        }
+    }
+}
+
 void http_status_has_content_as_rfc_9110_says(void)
 {
     for (unsigned code = 100; code < 600; code++) {

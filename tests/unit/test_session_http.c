@@ -549,6 +549,62 @@ void session_http_body_limit_begins_with_the_body(void)
     kit_end(&kit);
 }
 
+/* Each row drips `piece` bytes a second. */
+void session_http_body_rate_min_ends_what_drips(void)
+{
+    static const struct {
+        const char *why;
+        unsigned piece;
+        uint32_t rate_min;
+        bool taken;
+    } rows[] = {
+        {"faster than the minimum", 120, 100, true},
+        {"exactly the minimum", 100, 100, true},
+        {"slower", 99, 100, false},
+        {"much slower", 1, 100, false},
+        {"there is no minimum", 1, 0, true},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct kit kit;
+        char piece[128];
+        memset(piece, 'a', sizeof(piece));
+        kit_init(&kit);
+        kit.config.body_timeout_ms = 5000;
+        kit.config.body_rate_min = rows[i].rate_min;
+        kit_start(&kit);
+        kit_connect(&kit);
+        KIT_INPUT(&kit, "POST / HTTP/1.1\r\n" H "Content-Length: 1000000\r\n\r\n");
+        for (unsigned second = 0; second < 17; second++) {
+            kit_input(&kit, piece, rows[i].piece);
+            kit_advance(&kit, 1000);
+        }
+        EXPECT_INT(output_count(&kit, "HTTP/1.1 408"), !rows[i].taken, rows[i].why);
+        EXPECT_INT(kit_is_ended(&kit), !rows[i].taken, rows[i].why);
+        kit_end(&kit);
+    }
+}
+
+void session_http_body_rate_counts_anew_after_a_pause_of_ours(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.body_timeout_ms = 5000;
+    kit.config.body_rate_min = 100;
+    kit_start(&kit);
+    kit_connect(&kit);
+    KIT_INPUT(&kit, "POST / HTTP/1.1\r\n" H "Content-Length: 1000000\r\n\r\n");
+    gyr_pause(kit_conn(&kit));
+    kit_advance(&kit, 60000);
+    gyr_resume(kit_conn(&kit));
+    kit_run(&kit);
+    KIT_INPUT(&kit, "a");
+    kit_advance(&kit, 4900);
+    EXPECT_INT(output_count(&kit, "HTTP/1.1 408"), 0, "the minute was ours");
+    kit_advance(&kit, 200);
+    EXPECT_INT(output_count(&kit, "HTTP/1.1 408"), 1, "five seconds for one byte are its own");
+    kit_end(&kit);
+}
+
 void session_http_emits_the_same_however_input_is_cut(void)
 {
     static const char *const rows[] = {

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel seam's contract on epoll. */
+#include "tests/ring_contract_sockets.h"
+
+#define DEFINE(implementation, script) \
+    RING_CONTRACT_DEFINE(implementation, script, &ring_contract_sockets_epoll)
+RING_CONTRACT_SCRIPTS(DEFINE, epoll)
