@@ -4,7 +4,7 @@ to requests that are plain, and to those that the grammar forbids."""
 
 import re
 
-from case import (CHUNKED, CLOSE, CLOSE_FIELD, CLOSED, HELLO, HOST, KEEP, MAY, MUST, NONE, SHOULD, SILENT, Case,
+from case import (CLOSE, CLOSE_FIELD, CLOSED, HELLO, HOST, KEEP, MAY, MUST, NONE, SHOULD, SILENT, Case,
                   body_without, chunks, content, get, has, has_not, length, line, post, upgrade)
 
 IMF_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"

@@ -6,7 +6,7 @@ the flaw in question decides, and the answer that is right.
 Left out are those without a request of their own (B1, B2, B5: a crash on whatever comes) and those
 of HTTP/2, of which only the preface is left (X1, X2); the list has no T8."""
 
-from case import (CHUNKED, CLOSE, CLOSE_FIELD, CLOSED, HOST, KEEP, MAY, MUST, NONE, SHOULD, Case, chunks, coding,
+from case import (CHUNKED, CLOSE, CLOSE_FIELD, CLOSED, HOST, MAY, MUST, NONE, SHOULD, Case, chunks, coding,
                   content, get, length, line, post)
 
 DENIED = (400, CLOSED)

@@ -4,8 +4,7 @@ are no request, requests that are too large, and names that a lenient server tak
 
 import hashlib
 
-from case import (CHUNKED, CLOSED, HOST, KEEP, MAY, MUST, NONE, SHOULD, SILENT, Case, chunks, content, get, length,
-                  line, post)
+from case import CLOSED, HOST, MAY, MUST, NONE, SHOULD, SILENT, Case, chunks, content, get, length, post
 
 DENIED = (400, CLOSED)
 TOO_LARGE = (431, 400, CLOSED, 200)  # none has to set a limit

@@ -5,8 +5,8 @@ nothing behind it may be handled; run.py sends a further request behind every ca
 
 Where the suite sends a second request only after the first answer, run.py does so for every case."""
 
-from case import (CHUNKED, CLOSE, CLOSED, HELLO, HOST, KEEP, MAY, MUST, NONE, SHOULD, Case, chunks, coding, content,
-                  get, has, length, post)
+from case import (CHUNKED, CLOSE, CLOSED, HOST, MAY, MUST, NONE, SHOULD, Case, chunks, coding, content,
+                  get, length, post)
 
 DENIED = (400, CLOSED)
 LENIENT = (400, CLOSED, 200)  # RFC 9112 lets a server read it in the one way that it defines

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every byte value at every place of small requests with content: a reference that is written after the
- * grammar says whether the request is taken, what its content is and where it ends. Each is read in one
- * piece and byte by byte (P1). */
+/* Every byte value at every place of small requests with content: a reference that is written after
+ * the grammar says whether the request is taken, what its content is and where it ends. Each is
+ * read in one piece and byte by byte (P1). */
 #include "proto/http_body.h"
 #include "tests/http_kit.h"
 
