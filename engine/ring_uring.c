@@ -19,6 +19,7 @@
  * Some completions are the ring's own; they have user_data from USER_DATA_INTERNAL_MIN on, and
  * `wait` swallows them. */
 #include "engine/ring.h"
+#include "engine/error.h"
 #include "engine/ring_socket.h"
 #include "engine/ring_uapi.h"
 
@@ -429,8 +430,7 @@ static int refusal_explain(int err, const char *call, char *why)
             call);
         return GYR_ERR_UNSUPPORTED;
     default:
-        (void)snprintf(why, WHY_SIZE, "%s: %s%s", call, strerrordesc_np(-err),
-                       err == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
+        (void)snprintf(why, WHY_SIZE, "%s: %s%s", call, strerrordesc_np(-err), error_advice(err));
         return err;
     }
 }

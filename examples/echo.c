@@ -71,6 +71,8 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigprocmask(SIG_BLOCK, &signals, NULL);
+    /* Whoever reads our line may have gone; the engine itself never causes this signal. */
+    signal(SIGPIPE, SIG_IGN);
 
     const struct gyr_service service = {
         .size = sizeof(service),
