@@ -3,6 +3,7 @@
  * of the thing, its value, and what to do about it. */
 #include "engine/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -53,6 +54,26 @@ const char *gyr_strerror(int err)
     }
     const char *text = err < 0 && err >= -4095 ? strerrordesc_np(-err) : NULL;
     return text != NULL ? text : "unknown error";
+}
+
+const char *error_advice(int err)
+{
+    switch (err) {
+    case -EMFILE:
+        return "; raise the limit of open files (ulimit -n)";
+    case -ENFILE:
+        return "; raise the limit of open files of the system (sysctl fs.file-max)";
+    case -EAGAIN:
+        /* Of pthread_create, where it stands for ENOMEM too. */
+        return "; raise the limit of processes (ulimit -u, TasksMax=, sysctl kernel.threads-max) "
+               "or "
+               "of memory, or use fewer cores";
+    case -ENOMEM:
+    case -ENOBUFS:
+        return "; raise the memory limit of the control group (MemoryMax=), or use fewer cores";
+    default:
+        return "";
+    }
 }
 
 unsigned error_status_code(int err)

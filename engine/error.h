@@ -15,6 +15,9 @@ void error_write(struct gyr_error *error, const char *format, ...)
  * that compilers and analysers see which value it is. */
 #define ERROR_SET(error, err, ...) (error_write((error), __VA_ARGS__), (err))
 
+/* What to do about an error of the system, to be put behind a line: "; raise ..." or "". */
+const char *error_advice(int err);
+
 /* What an HTTP client is answered for this error, 0 if the list has nothing; and what the peer of a
  * WebSocket is told. */
 unsigned error_status_code(int err);

@@ -327,10 +327,8 @@ static int explain(const struct listener_address *address, int err, struct gyr_e
     case ENOENT:
         advice = "; make the directory first";
         break;
-    case EMFILE:
-        advice = "; raise the limit of open files (ulimit -n)";
-        break;
     default:
+        advice = error_advice(err);
         break;
     }
     return ERROR_SET(error, err, "cannot listen on %s: %s%s", address->text, strerrordesc_np(-err),

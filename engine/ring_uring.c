@@ -19,6 +19,7 @@
  * Some completions are the ring's own; they have user_data from USER_DATA_INTERNAL_MIN on, and
  * `wait` swallows them. */
 #include "engine/ring.h"
+#include "engine/error.h"
 #include "engine/ring_socket.h"
 #include "engine/ring_uapi.h"
 
@@ -429,7 +430,7 @@ static int refusal_explain(int err, const char *call, char *why)
         return GYR_ERR_UNSUPPORTED;
     default:
         (void)snprintf(why, RING_WHY_SIZE, "%s: %s%s", call, strerrordesc_np(-err),
-                       err == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
+                       error_advice(err));
         return err;
     }
 }

@@ -295,7 +295,8 @@ static void threads_start(struct gyr_server *server)
         int err = thread_start(server, index);
         if (err < 0) {
             struct gyr_error failed;
-            error_write(&failed, "core %u: no thread: %s", index, gyr_strerror(err));
+            error_write(&failed, "core %u: no thread: %s%s", index, gyr_strerror(err),
+                        error_advice(err));
             server_note_failure(server, err, &failed);
             unsigned missing = server->core_count - index;
             server->tried += missing;

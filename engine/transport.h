@@ -179,10 +179,10 @@ void transport_on_completion(struct transport *transport, unsigned op,
 /* Send what is queued, end our stream, drop what still comes, close. */
 void transport_end(struct transport *transport);
 
-/* The same when nothing has been sent since `since_ms`: the peer has had that time to read, so it is
- * waited for close_timeout_ms less it, and not at all after a longer silence. RFC 9112 section 9.6
- * wants a reset kept away from bytes that the peer has not read yet, for as long as we would wait
- * for any peer. */
+/* The same when nothing has been sent since `since_ms`: the peer has had that time to read, so it
+ * is waited for close_timeout_ms less it, and not at all after a longer silence. RFC 9112 section
+ * 9.6 wants a reset kept away from bytes that the peer has not read yet, for as long as we would
+ * wait for any peer. */
 void transport_end_idle(struct transport *transport, uint32_t since_ms);
 
 /* Drop everything and close; `reset`: the peer sees a reset. The session's exchange is told. */

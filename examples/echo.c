@@ -131,6 +131,8 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
+    /* Whoever reads our line may have gone; the engine itself never causes this signal. */
+    signal(SIGPIPE, SIG_IGN);
 
     struct shared shared = {0};
     const struct gyr_service service = {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Every option of struct gyr_config, in its order, and the test that fails when it has no effect: a
- * test of tests/suites.h, or a function of tests/socket. Included with OPTION defined, and with
- * OPTION_PENDING for those whose effect has no test yet. */
+ * test of tests/suites.h, or a function of tests/socket. Included with OPTION defined. */
 
 OPTION(cores, options_cores_are_as_many_as_named)
 OPTION(pin, options_pin_binds_each_core)
@@ -14,7 +13,7 @@ OPTION(turn_completions_max, options_turn_completions_max_bounds_a_turn)
 OPTION(turn_sends_max, options_turn_sends_max_sends_the_rest_at_once)
 OPTION(read_rounds_max, options_read_rounds_max_bounds_the_reads_of_a_turn)
 
-OPTION(connections_max, core_refuses_connections_beyond_its_slots)
+OPTION(connections_max, core_answers_503_to_connections_beyond_its_slots)
 OPTION(core_heap_size_max, core_lives_on_when_its_heap_is_used_up)
 OPTION(submission_entries, options_of_the_ring_reach_it)
 OPTION(completion_entries, options_of_the_ring_reach_it)
@@ -33,26 +32,26 @@ OPTION(send_queue_high, exchange_queue_high_slows_down_a_peer_that_does_not_read
 OPTION(send_queue_low, exchange_queue_high_slows_down_a_peer_that_does_not_read)
 OPTION(pause_size_max, exchange_pause_reads_ahead_up_to_a_limit_and_sees_resets)
 
-OPTION_PENDING(server_connections_max)
-OPTION_PENDING(address_connections_max)
-OPTION_PENDING(upgrade_rate_max)
-OPTION_PENDING(message_rate_max)
-OPTION_PENDING(message_burst_max)
-OPTION_PENDING(byte_rate_max)
-OPTION_PENDING(byte_burst_max)
-OPTION_PENDING(rate_action)
-OPTION_PENDING(body_rate_min)
+OPTION(server_connections_max, guard_server_connections_max_answers_503_beyond)
+OPTION(address_connections_max, guard_address_connections_max_counts_each_address)
+OPTION(upgrade_rate_max, guard_upgrade_rate_max_answers_503_until_time_has_passed)
+OPTION(message_rate_max, guard_message_rate_closes_who_exceeds_it)
+OPTION(message_burst_max, guard_message_rate_closes_who_exceeds_it)
+OPTION(byte_rate_max, guard_byte_rate_pauses_a_slow_pipe)
+OPTION(byte_burst_max, guard_byte_rate_closes_who_exceeds_it)
+OPTION(rate_action, guard_message_rate_pauses_and_loses_nothing)
+OPTION(body_rate_min, session_http_body_rate_min_ends_what_drips)
 
-OPTION_PENDING(origins)
-OPTION_PENDING(hosts)
-OPTION_PENDING(trusted_proxies)
-OPTION_PENDING(proxy_protocol)
-OPTION_PENDING(forwarded)
+OPTION(origins, guard_origin_decides_over_handshakes)
+OPTION(hosts, guard_hosts_are_the_only_ones_served)
+OPTION(trusted_proxies, guard_forwarded_is_believed_of_trusted_proxies_only)
+OPTION(proxy_protocol, guard_proxy_header_names_the_client)
+OPTION(forwarded, guard_forwarded_is_believed_of_trusted_proxies_only)
 
-OPTION_PENDING(log_level)
-OPTION_PENDING(log_format)
-OPTION_PENDING(log_rate_max)
-OPTION_PENDING(access_log)
+OPTION(log_level, guard_log_level_chooses_what_is_told)
+OPTION(log_format, guard_access_log_has_a_line_for_each_websocket)
+OPTION(log_rate_max, guard_log_rate_max_counts_what_it_drops)
+OPTION(access_log, guard_access_log_has_a_line_for_each_request)
 
 OPTION(header_timeout_ms, options_header_timeout_ends_a_slow_head)
 OPTION(body_timeout_ms, options_body_timeout_ends_a_slow_body)

@@ -74,6 +74,7 @@ TEST(core, core_drain_cuts_what_is_left_at_its_deadline)
 SUITE(error)
 TEST(error, error_list_has_a_text_and_codes_for_each)
 TEST(error, error_text_of_errno_is_the_c_librarys)
+TEST(error, error_advice_says_what_to_raise)
 TEST(error, error_write_is_one_printable_line_that_fits)
 
 SUITE(events)

@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 
-from kit import (CLOSE, DEADLINE, MODE, TEXT, Server, Skip, close_frame, command, equal, eventually, expect, frame,
-                 request, run, shorten, test)
+from kit import (CLOSE, DEADLINE, MODE, Http, Server, Skip, command, equal, eventually, expect, request, run, shorten,
+                 test)
 
 
 def start(*arguments, before=None):
@@ -178,6 +178,29 @@ def io_uring_without_memory_is_1():
           "--listen", "127.0.0.1:0", before=denied(IO_URING_CALLS["io_uring_setup"], errno.ENOMEM))
 
 
+OTHER_CALLS = {"socket": 41, "eventfd2": 290, "clone3": 435}  # x86-64
+
+
+@test
+def start_without_means_says_what_to_raise():
+    """Threads, descriptors and memory of the system that cannot be had."""
+    needs_seccomp()
+    if MODE not in ("release", "debug"):
+        raise Skip(f"MODE={MODE} makes calls of its own before the program begins")
+    for call, err, words in [
+        ("clone3", errno.EAGAIN, ["core 0: no thread", "ulimit -u", "TasksMax=", "fewer cores"]),
+        ("clone3", errno.ENOMEM, ["core 0: no thread", "memory", "fewer cores"]),
+        ("socket", errno.ENFILE, ["127.0.0.1:0", "fs.file-max"]),
+        ("socket", errno.EMFILE, ["127.0.0.1:0", "ulimit -n"]),
+        ("socket", errno.ENOBUFS, ["127.0.0.1:0", "memory"]),
+        ("eventfd2", errno.ENFILE, ["core ", "eventfd", "fs.file-max"]),
+        ("eventfd2", errno.ENOMEM, ["core ", "eventfd", "memory"]),
+        ("io_uring_setup", errno.ENFILE, ["core ", "io_uring_setup", "fs.file-max"]),
+    ]:
+        fails(1, words, "--set", "ring=uring", "--listen", "127.0.0.1:0",
+              before=denied({**OTHER_CALLS, **IO_URING_CALLS}[call], err))
+
+
 @test
 def too_little_locked_memory_is_1():
     PR_CAPBSET_DROP, CAP_IPC_LOCK = 24, 14
@@ -311,13 +334,32 @@ def connection_that_is_busy_may_finish():
 
 @test
 def closed_standard_output_does_not_matter():
-    with Server() as server:
-        server.process.stdout.close()
-        with server.websocket() as ws:
-            ws.send(frame(TEXT, b"hello"))
-            equal(ws.message().payload, b"hello", "echo")
-            ws.send(close_frame(1000))
-            equal(ws.closed(answer=False), 1000, "close code")
+    """Its one line goes to a pipe that nobody reads: no signal, no other exit status, and it serves."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = probe.getsockname()
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.Popen(command("--listen", "127.0.0.1:%d" % address[1]), stdout=writer,
+                               stderr=subprocess.PIPE)
+    os.close(writer)
+    try:
+        def served():
+            expect(process.poll() is None, f"it has ended with {process.poll()}")
+            try:
+                with Http(address) as http:
+                    http.send(request("GET", "/plaintext"))
+                    return http.response().body == b"Hello, World!"
+            except ConnectionRefusedError:
+                return False
+
+        eventually(served, "it answers")
+        process.send_signal(signal.SIGTERM)
+        equal(process.wait(DEADLINE), 0, "exit status")
+        equal(process.stderr.read(), b"", "standard error")
+    finally:
+        process.kill()
+        process.stderr.close()
 
 
 @test

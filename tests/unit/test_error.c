@@ -47,6 +47,23 @@ void error_text_of_errno_is_the_c_librarys(void)
     EXPECT_INT(error_status_code(-EIO), 0, "none");
 }
 
+void error_advice_says_what_to_raise(void)
+{
+    static const struct {
+        int err;
+        const char *expected; /* in the advice */
+    } rows[] = {
+        {-EMFILE, "ulimit -n"},     {-ENFILE, "fs.file-max"},    {-EAGAIN, "TasksMax="},
+        {-ENOMEM, "control group"}, {-ENOBUFS, "control group"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        EXPECT(strstr(error_advice(rows[i].err), rows[i].expected) != NULL, rows[i].expected);
+        EXPECT(strncmp(error_advice(rows[i].err), "; ", 2) == 0, "it follows something");
+    }
+    EXPECT(error_advice(-EIO)[0] == '\0', "there is nothing to say");
+    EXPECT(error_advice(GYR_ERR_MEMORY)[0] == '\0', "that is the core's own budget");
+}
+
 void error_write_is_one_printable_line_that_fits(void)
 {
     struct gyr_error error;

@@ -195,7 +195,7 @@ void settings_print_can_be_read_again(void)
     static char text[TEXT_SIZE];
     static char again[TEXT_SIZE];
     struct gyr_settings *settings = begin(NULL);
-    set_good(settings, "origins", "https://a.example *.b.example:8443 null");
+    set_good(settings, "origins", "https://a.example https://*.b.example:8443 null");
     set_good(settings, "cores", "0-1");
     set_good(settings, "core 1.cpu", "3");
     set_good(settings, "core 1.core_heap_size_max", "3m");
@@ -231,8 +231,8 @@ void settings_file_takes_long_lines(void)
         size_t size = 0;
         memset(value, 'a', shift);
         size += shift;
-        while (size + 12 < 1000) {
-            size += (size_t)snprintf(value + size, sizeof(value) - size, " b%zu:=[c]", size);
+        while (size + 20 < 1000) {
+            size += (size_t)snprintf(value + size, sizeof(value) - size, " b%zu:443 [::1]", size);
         }
         (void)snprintf(text, sizeof(text), "hosts=%s#comment\nspin_us=3", value);
         struct gyr_settings *settings = begin(NULL);
