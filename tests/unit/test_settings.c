@@ -229,8 +229,9 @@ void settings_file_takes_long_lines(void)
         char value[1024];
         char text[1200];
         size_t size = 0;
-        memset(value, 'a', shift);
-        size += shift;
+        for (; size < shift; size++) {
+            value[size] = size == 0 || (shift - size) % 2 == 1 ? 'a' : ' ';
+        }
         while (size + 20 < 1000) {
             size += (size_t)snprintf(value + size, sizeof(value) - size, " b%zu:443 [::1]", size);
         }
