@@ -482,12 +482,14 @@ struct gyr_event {
 };
 
 /* Begin a stream of events: 200 with text/event-stream, Cache-Control: no-store. Ended by
- * gyr_respond_end. Errors as gyr_respond_begin. */
+ * gyr_respond_end. Errors as gyr_respond_begin. One that began with that instead takes events,
+ * too. */
 GYR_API GYR_MUST_CHECK int gyr_events_begin(struct gyr_conn *conn);
 /* Send one. Errors as gyr_respond_part, and GYR_ERR_ARGUMENT for CR, LF or NUL in `event` or `id`.
  */
 GYR_API GYR_MUST_CHECK int gyr_events_send(struct gyr_conn *conn, const struct gyr_event *event);
-/* A comment, which clients ignore: keeps proxies from closing a silent stream. */
+/* A comment, which clients ignore: keeps proxies from closing a silent stream, and finds out that a
+ * client has gone, which only something sent to it can. */
 GYR_API GYR_MUST_CHECK int gyr_events_comment(struct gyr_conn *conn, struct gyr_span text);
 
 /* The files of a folder. Nothing outside of it is ever opened, whatever links or dots a path has;
