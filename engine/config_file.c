@@ -15,7 +15,8 @@
 
 #define LINE_SIZE_MAX  2048
 #define VALUE_SIZE_MAX 2048
-#define PIECE_SIZE     160 /* of a line; inih has room for 199 bytes */
+#define PIECE_SIZE     160 /* of a line; inih has room for 199 bytes unless a program says less */
+#define NAME_KEPT_SIZE 49  /* of a name, by inih while it takes more of its value */
 #define PLACE_SIZE     256
 #define BLANKS         " \t\r\n\v\f"
 
@@ -76,7 +77,6 @@ static char *reader(char *text, int size, void *context)
 {
     struct file *file = context;
     char *at = text;
-    ASSERT(size > PIECE_SIZE + 2);
     if (file->rest == NULL || file->expected) {
         setting_end(file);
         if (file->err != 0 || !line_next(file)) {
@@ -86,7 +86,7 @@ static char *reader(char *text, int size, void *context)
     } else {
         *at++ = ' '; /* more of the value */
     }
-    size_t piece = strnlen(file->rest, PIECE_SIZE);
+    size_t piece = strnlen(file->rest, (size_t)MAX(1, MIN(PIECE_SIZE, size - 3)));
     memcpy(at, file->rest, piece);
     at[piece] = '\0';
     file->rest = file->rest[piece] != '\0' ? file->rest + piece : NULL;
@@ -98,6 +98,14 @@ static int handler(void *context, const char *section, const char *name, const c
 {
     struct file *file = context;
     (void)section;
+    if (file->err != 0) {
+        return 0;
+    }
+    /* How inih reads is set by variables that belong to the whole program. */
+    if (value == NULL || (!file->expected && strncmp(name, file->name, NAME_KEPT_SIZE) != 0)) {
+        fail(file, name, "inih is set up in this program so that this cannot be read");
+        return 0;
+    }
     if (file->expected) {
         file->expected = false;
         file->begun = true;

@@ -7,6 +7,7 @@
 
 static enum profile profile_draw(struct dice *dice);
 static void memory_draw(struct plan *plan, struct dice *dice);
+static void turns_draw(struct plan *plan, struct dice *dice);
 static void limits_draw(struct plan *plan, struct dice *dice);
 static void times_draw(struct plan *plan, struct dice *dice);
 static void faults_draw(struct plan *plan, struct dice *dice);
@@ -43,6 +44,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum profile profile)
     if (plan->faults.time_jump != 0) {
         plan->excuses |= EXCUSE_TIME;
     }
+    turns_draw(plan, &dice); /* last: what is drawn before stays what it was */
 }
 
 static enum profile profile_draw(struct dice *dice)
@@ -75,6 +77,17 @@ static void memory_draw(struct plan *plan, struct dice *dice)
     config->recv_scratch_threshold =
         dice_chance(dice, 250) ? 0 : dice_between(dice, 8, config->recv_buffer_size);
     config->mailbox_count_max = DICE_PICK(dice, 1, 3, 16, 1024);
+}
+
+/* Turns that end early, now and then. */
+static void turns_draw(struct plan *plan, struct dice *dice)
+{
+    struct gyr_config *config = &plan->config;
+    if (dice_chance(dice, 400)) {
+        config->turn_completions_max = DICE_PICK(dice, 1, 2, 7, 64);
+        config->turn_sends_max = DICE_PICK(dice, 1, 2, 9, 255);
+        config->read_rounds_max = dice_between(dice, 1, 8);
+    }
 }
 
 static void limits_draw(struct plan *plan, struct dice *dice)
