@@ -38,6 +38,7 @@ enum stream {
     STREAM_NONE,
     STREAM_CHUNKED, /* in pieces */
     STREAM_SIZED,   /* in pieces, of a known size */
+    STREAM_FILE,
 };
 
 /* When the mode of a request with content applies. */

@@ -4,21 +4,26 @@
 #include "tests/sim/client.h"
 
 #include "proto/ws_handshake.h"
+#include "tests/sim/service.h"
 #include "tests/sim/world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+struct request;
 
 static void request_generate(struct client *client);
 static void request_bad(struct client *client);
 static void request_content(struct client *client, struct item *item, bool chunked, bool has_size);
 static enum mode mode_draw(struct client *client);
 static void mode_foresee(struct client *client, enum mode mode, unsigned doom);
+static void file_draw(struct client *client, struct request *request);
 static void handshake_generate(struct client *client);
 static void response_take(struct client *client, unsigned status, const char *head,
                           struct span content);
 static size_t chunks_decode(struct world *world, struct span in, struct bytes *content,
                             bool *complete);
+static bool file_has_failed(const struct client *client, const struct item *owed, unsigned status);
 static bool field_find(const char *head, const char *name, char value[64]);
 
 static const char SIM_KEY[] = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -33,6 +38,7 @@ struct request {
     bool last;
     enum stream stream;
     enum mode mode;
+    enum when when;
     unsigned doom;
     size_t size; /* of the answer; with `collect` what gyr_collect is given */
     size_t content_size;
@@ -83,7 +89,24 @@ static struct request request_draw(struct client *client)
     if (dice_chance(dice, 300)) {
         request.stream = dice_chance(dice, 700) ? STREAM_CHUNKED : STREAM_SIZED;
     }
+    request.when = (enum when)dice_below(dice, 3);
+    bool fails = client->world->plan.faults.file_fail != 0;
+    if (!request.content && !(client->careful && fails) && dice_chance(dice, 400)) {
+        file_draw(client, &request);
+    }
     return request;
+}
+
+/* Ask for a file. Where opening may fail, so may that of a variant: then another is served. */
+static void file_draw(struct client *client, struct request *request)
+{
+    struct dice *dice = &client->dice;
+    bool fails = client->world->plan.faults.file_fail != 0;
+    request->stream = STREAM_FILE;
+    request->mode = MODE_NOW;
+    request->size = dice_below(dice, client->careful ? SIM_FILE_SMALL_COUNT : SIM_FILE_COUNT);
+    request->when = fails && request->when == WHEN_FIRST ? WHEN_HEAD : request->when;
+    client->excuses |= fails ? EXCUSE_SERVICE : 0U;
 }
 
 static void request_generate(struct client *client)
@@ -93,11 +116,14 @@ static void request_generate(struct client *client)
     uint32_t number = client->request_number++;
     const char *method = request.head ? "HEAD" : "GET";
     const char *kind = request.collect ? "col" : request.content ? "sum" : "get";
-    static const char *const STREAMS[] = {"", "p", "z"};
+    static const char *const STREAMS[] = {"", "p", "z", "f"};
     bytes_printf(&client->out, "%s /%s%s/%u/%u/%u/%u/%zu/%u HTTP/1.%d\r\nHost: sim\r\n",
                  request.content ? "POST" : method, kind, STREAMS[request.stream], client->id,
-                 number, request.mode, dice_below(dice, 3), request.size, request.doom,
+                 number, request.mode, request.when, request.size, request.doom,
                  client->old ? 0 : 1);
+    if (request.stream == STREAM_FILE) {
+        bytes_printf(&client->out, "%s", service_file_fields(request.when));
+    }
     uint8_t bytes[65536];
     for (size_t i = 0; i < request.content_size; i++) {
         bytes[i] = (uint8_t)dice_next(dice);
@@ -429,6 +455,10 @@ static void response_take(struct client *client, unsigned status, const char *he
         client->gate = false; /* what it held back is not wanted */
         client->script_done = true;
     }
+    if (file_has_failed(client, owed, status)) {
+        item_pop(&client->owed);
+        return;
+    }
     if (owed != NULL && owed->kind == ITEM_RESPONSE && owed->code == status) {
         if (content.size != 0 &&
             (content.size != owed->size || memcmp(content.ptr, owed->bytes, owed->size) != 0)) {
@@ -459,6 +489,13 @@ static void response_take(struct client *client, unsigned status, const char *he
                    owed == NULL ? -1 : owed->kind, owed == NULL ? 0 : owed->code,
                    client->fail_status);
     }
+}
+
+/* The machine had no file to give. */
+static bool file_has_failed(const struct client *client, const struct item *owed, unsigned status)
+{
+    return owed != NULL && (owed->flags & ITEM_F_FILE) != 0 && (status == 503 || status == 403) &&
+           client->world->plan.faults.file_fail != 0;
 }
 
 static bool field_find(const char *head, const char *name, char value[64])

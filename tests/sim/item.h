@@ -24,6 +24,7 @@ enum item_flags {
     ITEM_F_MAY_CLOSE = 1 << 4,  /* ITEM_RESPONSE: the connection may close behind it */
     ITEM_F_MUST_CLOSE = 1 << 5, /* ITEM_REQUEST, ITEM_RESPONSE: it closes */
     ITEM_F_EXPECT = 1 << 6,     /* ITEM_REQUEST: Expect: 100-continue */
+    ITEM_F_FILE = 1 << 7,       /* ITEM_RESPONSE: a file, which may fail to be opened */
 };
 
 struct item {

@@ -146,6 +146,8 @@ static void faults_draw(struct plan *plan, struct dice *dice)
         {offsetof(struct sim_faults, late), 400},
         {offsetof(struct sim_faults, reorder), 500},
         {offsetof(struct sim_faults, spurious_wake), 200},
+        {offsetof(struct sim_faults, file_wait), 900},
+        {offsetof(struct sim_faults, short_read), 700},
     };
     for (size_t i = 0; i < COUNT_OF(SURVIVABLE); i++) {
         uint16_t chance = (uint16_t)dice_below(dice, SURVIVABLE[i].max);
@@ -158,6 +160,7 @@ static void faults_draw(struct plan *plan, struct dice *dice)
     if (harsh) {
         plan->faults.reset = (uint16_t)dice_below(dice, 5);
         plan->faults.time_jump = (uint16_t)dice_below(dice, 4);
+        plan->faults.file_fail = (uint16_t)(dice_chance(dice, 500) ? dice_below(dice, 300) : 0);
     }
 }
 

@@ -90,12 +90,23 @@ int service_on_body(struct gyr_conn *conn, struct gyr_span piece, bool last);
 void service_on_done(struct gyr_conn *conn, enum gyr_outcome outcome);
 /* The GYR_PENDING of a request ends: answer, if that is due. */
 int visit_request_finish(struct visit *visit);
+/* Let the client expect it. */
+void visit_answer_owe(struct visit *visit, const struct gyr_response *response);
 
 /* ---- service_stream.c ---- */
 /* Begin the response instead of answering in whole. */
 int visit_stream_begin(struct visit *visit, const struct gyr_response *response);
 /* Carry it on; returns what a callback may return. */
 int visit_stream_run(struct visit *visit);
+
+/* ---- service_file.c ---- */
+#define SIM_FILE_COUNT       13
+#define SIM_FILE_SMALL_COUNT 11 /* the first, that take little memory */
+void service_files_init(struct world *world);
+/* The fields of a request for a file. */
+const char *service_file_fields(enum when when);
+/* Answer with the file whose number is answer_size. */
+int visit_file_answer(struct visit *visit, const struct gyr_request *request);
 
 /* ---- service_ws.c ---- */
 int service_on_open(struct gyr_conn *conn);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The service's HTTP side. A target is /KIND/CLIENT/NUMBER/MODE/WHEN/SIZE/DOOM: get answers SIZE
- * bytes, sum and col answer the sum of the content, read in pieces or gathered; ws upgrades. */
+ * bytes, getf the file with number SIZE, sum and col answer the sum of the content, read in pieces
+ * or gathered; ws upgrades. */
 #include "tests/sim/service.h"
 
 #include "proto/ws_close.h"
@@ -15,7 +16,6 @@ static int mode_apply(struct visit *visit);
 static int pending_start(struct visit *visit);
 static int answer(struct visit *visit);
 static int upgrade(struct visit *visit);
-static void answer_owe(struct visit *visit, const struct gyr_response *response);
 static void respond_wrongly(struct visit *visit, const struct gyr_response *response);
 
 int service_on_request(struct gyr_conn *conn, const struct gyr_request *request)
@@ -52,6 +52,7 @@ int service_on_request(struct gyr_conn *conn, const struct gyr_request *request)
     visit->collects = strncmp(kind, "col", 3) == 0;
     visit->stream = kind[2] == '\0' || kind[3] == '\0' ? STREAM_NONE
                     : kind[3] == 'p'                   ? STREAM_CHUNKED
+                    : kind[3] == 'f'                   ? STREAM_FILE
                                                        : STREAM_SIZED;
     if (strcmp(kind, "ws") == 0) {
         visit->early = when;
@@ -62,6 +63,10 @@ int service_on_request(struct gyr_conn *conn, const struct gyr_request *request)
         }
     }
     visit_doom(visit, DOOM_REQUEST);
+    if (visit->stream == STREAM_FILE) {
+        visit->flags |= VISIT_F_MODE_DONE;
+        return visit_leave(visit, visit_file_answer(visit, request));
+    }
     if (visit->collects && (visit->flags & VISIT_F_CONTENT) != 0 &&
         gyr_collect(conn, visit->answer_size) != 0) {
         world_fail(world, "gyr_collect has failed");
@@ -234,7 +239,7 @@ static int answer(struct visit *visit)
         visit->flags |= err == 0 ? VISIT_F_ANSWERED : 0U;
     }
     if (err == 0) {
-        answer_owe(visit, &response);
+        visit_answer_owe(visit, &response);
         if (gyr_respond(visit->conn, &response) != GYR_ERR_STATE ||
             gyr_upgrade(visit->conn, NULL) != GYR_ERR_STATE) {
             world_fail(visit->world, "a request is answered twice");
@@ -246,8 +251,7 @@ static int answer(struct visit *visit)
     return err == 0 && visit->stream != STREAM_NONE ? visit_stream_run(visit) : err;
 }
 
-/* Let the client expect it. */
-static void answer_owe(struct visit *visit, const struct gyr_response *response)
+void visit_answer_owe(struct visit *visit, const struct gyr_response *response)
 {
     const struct item *said = visit->client->said.head;
     size_t size = response->status_code == 204 ? 0 : response->content.size;

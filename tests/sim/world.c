@@ -9,6 +9,7 @@
  * Time stands still while anybody has something to do, and then goes on to the next who has. */
 #include "tests/sim/world.h"
 
+#include "engine/files.h"
 #include "tests/sim/service.h"
 
 #include <stdarg.h>
@@ -66,6 +67,7 @@ static void world_create(struct world *world)
     }
     sim_trace(world->sim, world->trace);
     service_init(world);
+    service_files_init(world);
     for (unsigned i = 0; i < plan->listener_count; i++) {
         world->listeners[i] = sim_listen(world->sim, plan->backlog);
     }
@@ -108,6 +110,7 @@ static void world_destroy(struct world *world)
     }
     free(world->clients);
     service_deinit(world);
+    files_destroy(world->files);
     if (sim_open_count(world->sim) != 0) {
         world_fail(world, "%u descriptors are still open", sim_open_count(world->sim));
     }
