@@ -17,7 +17,7 @@ static int64_t parse_at(const char *text, size_t size, int64_t now_seconds)
     uint8_t *copy = guard_copy(text, size);
     int64_t seconds = NO;
     bool valid = http_date_parse(span_of(copy, size), now_seconds, &seconds);
-    EXPECT(valid == (seconds != NO), text);
+    EXPECT(valid == (seconds != NO), "seconds are set exactly when it is a date");
     guard_free(copy);
     return seconds;
 }
