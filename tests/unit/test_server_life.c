@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Servers as guests: several in one process, again and again, on the host's own threads, and without
- * a trace when they have gone. The states of one life are in test_server.c. */
+/* Servers as guests: several in one process, again and again, on the host's own threads, and
+ * without a trace when they have gone. The states of one life are in test_server.c. */
 #include "gyr/gyr.h"
 
 #include "tests/engine_kit.h"
