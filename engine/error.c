@@ -65,9 +65,8 @@ const char *error_advice(int err)
         return "; raise the limit of open files of the system (sysctl fs.file-max)";
     case -EAGAIN:
         /* Of pthread_create, where it stands for ENOMEM too. */
-        return "; raise the limit of processes (ulimit -u, TasksMax=, sysctl kernel.threads-max) "
-               "or "
-               "of memory, or use fewer cores";
+        return "; raise the limit of processes (ulimit -u, TasksMax=, kernel.threads-max) or of "
+               "memory, or use fewer cores";
     case -ENOMEM:
     case -ENOBUFS:
         return "; raise the memory limit of the control group (MemoryMax=), or use fewer cores";
