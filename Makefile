@@ -280,6 +280,8 @@ build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libgyr.a
 	$(call say,LINK,$@)
 	$(Q)$(FUZZ_CC) $(FUZZ_CODE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
+build/fuzz/fuzz_log: build/fuzz/obj/tests/json_check.o
+
 build/fuzz/obj/%.o: %.c Makefile
 	$(call say,CC,'$< (fuzz)')
 	$(Q)mkdir -p $(@D)
