@@ -201,6 +201,7 @@ TEST(options, options_cores_are_as_many_as_named)
 TEST(options, options_pin_binds_each_core)
 TEST(options, options_cpu_moves_one_core)
 TEST(options, options_balance_hash_hands_nothing_over)
+TEST(options, options_connections_max_of_one_core_leaves_the_others_room)
 TEST(options, options_offload_threads_run_side_by_side)
 TEST(options, options_listen_backlog_bounds_who_waits)
 
