@@ -343,22 +343,30 @@ static void on_accept(struct core *core, uint32_t index, const struct completion
     timer_start(&core->wheel, &core->accept_timer, core->now_ms + ACCEPT_RETRY_MS);
 }
 
+/* Connections, or more than any number of them if there is no slot left. A peer's connections_max
+ * may be another one, and never changes. */
+static uint32_t load_of(const struct core *core)
+{
+    uint32_t load = atomic_load_explicit(&core->load, memory_order_relaxed);
+    return load < core->config->connections_max ? load : UINT32_MAX;
+}
+
 /* Keep a connection that was just accepted, or give it to the core with the fewest. A small
  * difference is kept: handing over wakes the other core. */
 static void place(struct core *core, int fd)
 {
-    uint32_t mine = atomic_load_explicit(&core->load, memory_order_relaxed);
     struct core *best = core;
     if (core->config->balance == GYR_BALANCE_LEAST) {
+        uint32_t mine = load_of(core);
         uint32_t least = mine;
         for (unsigned i = 0; i < core->peer_count; i++) {
-            uint32_t load = atomic_load_explicit(&core->peers[i]->load, memory_order_relaxed);
+            uint32_t load = load_of(core->peers[i]);
             if (load < least) {
                 least = load;
                 best = core->peers[i];
             }
         }
-        if (mine <= least + 1 + least / 32) {
+        if (mine <= (uint64_t)least + 1 + least / 32) {
             best = core;
         }
     }

@@ -129,7 +129,9 @@ int main(int argc, char **argv)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
+    if (options.config != NULL) {
+        sigaddset(&signals, SIGHUP); /* otherwise it ends the program, as when a terminal closes */
+    }
     sigprocmask(SIG_BLOCK, &signals, NULL);
     /* Whoever reads our line may have gone; the engine itself never causes this signal. */
     signal(SIGPIPE, SIG_IGN);
@@ -691,13 +693,12 @@ static void reload(const struct options *options, struct gyr_server *server)
 {
     struct gyr_settings *settings = NULL;
     struct gyr_error error;
-    const char *what = options->config != NULL ? options->config : "the command line";
     int err = settings_load(options, &settings, &error);
     if (err == 0) {
         err = gyr_server_reload(server, settings, &error);
     }
     if (err == 0) {
-        printf("gyr-echo: %s: settings are reloaded\n", what);
+        printf("gyr-echo: %s: settings are reloaded\n", options->config);
     } else {
         fprintf(stderr, "gyr-echo: nothing is reloaded: %s\n", error.text);
     }

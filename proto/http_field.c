@@ -58,7 +58,7 @@ int http_field_take(struct http_request *request, const struct http_limits *limi
     while (http_byte_is(bytes[colon], HTTP_BYTE_TOKEN)) {
         colon++; /* ends at the CR at the latest */
     }
-    if (request->field_count == limits->field_count_max) {
+    if (request->field_count >= limits->field_count_max) {
         return GYR_ERR_HTTP_FIELD_COUNT;
     }
     struct span name = span_of(bytes + line.start, colon - line.start);

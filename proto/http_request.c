@@ -70,6 +70,9 @@ int http_request_parse(struct http_request *request, const struct http_limits *l
 
     /* What lies past the limit is never looked at, so that it cannot change the outcome. */
     uint32_t end = (uint32_t)MIN(size, limits->head_size_max);
+    if (UNLIKELY(request->parsed_size > end)) {
+        return GYR_ERR_HTTP_HEAD_SIZE; /* the limit was larger at the last call */
+    }
     int status = head_parse(request, limits, bytes, end);
     if (status == NEED_MORE && end == limits->head_size_max) {
         return GYR_ERR_HTTP_HEAD_SIZE;

@@ -91,7 +91,7 @@ void http_request_reset(struct http_request *request);
  *
  * Returns 0 when the head is complete; NEED_MORE; or GYR_ERR_HTTP_*, after which the bytes that
  * follow must not be interpreted. A head that cannot be complete within its limits fails as soon as
- * the limit is passed, complete or not. */
+ * the limit is passed, complete or not. The limits may change from call to call. */
 MUST_CHECK int http_request_parse(struct http_request *request, const struct http_limits *limits,
                                   const uint8_t *bytes, size_t size) READS(3, 4);
 

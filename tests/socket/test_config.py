@@ -173,6 +173,13 @@ def sighup_with_a_mistake_changes_nothing():
 
 
 @test
+def sighup_without_a_file_ends_it():
+    server = Server("--cores", CORE).start()
+    server.process.send_signal(signal.SIGHUP)
+    equal(server.wait(), -signal.SIGHUP, "exit status")
+
+
+@test
 def help_names_the_layers():
     _, output, _ = start("--help")
     for word in "--config FILE", "--environment", "--print-config", "--check-config", "SIGHUP", "GYR_<NAME>":

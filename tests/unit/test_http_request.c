@@ -388,6 +388,34 @@ void http_request_parse_limits_the_fields(void)
     expect_with(&own, "GET / HTTP/1.0\r\nA: b\r\n", GYR_ERR_HTTP_FIELD_COUNT);
 }
 
+/* A server may be given smaller limits while a head is on its way. */
+void http_request_parse_refuses_a_head_that_smaller_limits_meet(void)
+{
+    static char text[4096];
+    static struct http_request request;
+    static const struct http_limits before = {4096, 4000, HTTP_FIELD_COUNT_MAX};
+    static const struct http_limits rows[] = {{64, 30, 128}, {4096, 4000, 3}, {20, 10, 1}};
+    size_t size = (size_t)snprintf(text, sizeof(text), "GET /a/target HTTP/1.1\r\n" H);
+    for (unsigned i = 0; i < 200; i++) { /* more than there is room for */
+        size += (size_t)snprintf(text + size, sizeof(text) - size, "X-%u: y\r\n", i);
+    }
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (size_t cut = 0; cut < 1200; cut++) {
+            uint8_t *head = guard_copy(text, cut);
+            http_request_reset(&request);
+            EXPECT_INT(http_request_parse(&request, &before, head, cut), NEED_MORE, "by the first");
+            guard_free(head);
+            head = guard_copy(text, size);
+            int err = http_request_parse(&request, &rows[i], head, size);
+            EXPECT(err == GYR_ERR_HTTP_HEAD_SIZE || err == GYR_ERR_HTTP_TARGET_SIZE ||
+                       err == GYR_ERR_HTTP_FIELD_COUNT,
+                   "by the second");
+            EXPECT(request.field_count <= HTTP_FIELD_COUNT_MAX, "no field has no room");
+            guard_free(head);
+        }
+    }
+}
+
 /* What has been scanned is left behind at once: each call may re-read a CR, nothing else. */
 void http_request_parse_is_linear(void)
 {

@@ -536,6 +536,43 @@ void options_balance_hash_hands_nothing_over(void)
     }
 }
 
+void options_connections_max_of_one_core_leaves_the_others_room(void)
+{
+    if (!kit_server_possible(2)) {
+        return;
+    }
+    char directory[] = "/tmp/gyr-test-XXXXXX";
+    CU_ASSERT_FATAL(mkdtemp(directory) != NULL);
+    char path[64];
+    char address[128];
+    (void)snprintf(path, sizeof(path), "unix:%s/socket", directory);
+    struct gyr_config config = kit_server_config(2);
+    struct gyr_settings *settings = settings_of(&config);
+    EXPECT_INT(gyr_settings_set(settings, "core 0.connections_max", "2", "--set", NULL), 0, "set");
+    struct gyr_server *server;
+    struct gyr_error error;
+    CU_ASSERT_FATAL(gyr_server_create_with(settings, &SERVICE, &server, &error) == 0);
+    CU_ASSERT_FATAL(gyr_server_listen(server, path, &error) == 0);
+    CU_ASSERT_FATAL(gyr_server_start(server, &error) == 0);
+    CU_ASSERT_FATAL(gyr_server_address(server, 0, address, sizeof(address)));
+    int fds[10];
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        fds[i] = kit_client(address);
+        EXPECT(kit_client_ask(fds[i], KIT_GET("/"), "ok."), "answered");
+    }
+    struct gyr_stats stats;
+    gyr_server_stats(server, 0, &stats, sizeof(stats));
+    EXPECT_INT(stats.connections, 2, "as many as it may have");
+    gyr_server_stats(server, 1, &stats, sizeof(stats));
+    EXPECT_INT(stats.connections, COUNT_OF(fds) - 2, "and the rest");
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        (void)close(fds[i]);
+    }
+    kit_server_end(server);
+    gyr_settings_destroy(settings);
+    (void)rmdir(directory);
+}
+
 static void work_counted(void *arg)
 {
     unsigned running = atomic_fetch_add(&seen.running, 1) + 1;

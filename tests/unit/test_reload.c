@@ -206,3 +206,123 @@ void reload_shorter_limits_hold_for_connections_that_are_there(void)
     EXPECT(kit_is_ended(&kit), "by the new limit");
     kit_end(&kit);
 }
+
+/* What has begun under larger limits must not run past the smaller ones unseen. */
+void reload_smaller_limits_end_what_has_passed_them(void)
+{
+    static const char begin[] =
+        "GET /target HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n";
+    for (size_t size = 1; size < sizeof(begin); size++) {
+        for (unsigned fields = 0; fields < 2; fields++) {
+            struct kit kit;
+            kit_begin(&kit);
+            kit_input(&kit, begin, size);
+            EXPECT_INT(kit_output(&kit).size, 0, "it is well so far");
+            struct gyr_config wanted = kit.config;
+            wanted.field_count_max = fields ? 2 : 100;
+            wanted.head_size_max = fields ? 4096 : 30;
+            wanted.target_size_max = 20;
+            config_reload(&kit.config, &wanted);
+            core_config_changed(kit.core);
+            kit_input(&kit, begin + size, sizeof(begin) - 1 - size);
+            KIT_INPUT(&kit, "E: 5\r\n\r\n");
+            struct span out = kit_output(&kit);
+            EXPECT(memmem(out.ptr, out.size, " 431 ", 5) != NULL, "431");
+            EXPECT(kit_is_ended(&kit), "and close");
+            kit_end(&kit);
+        }
+    }
+    struct kit kit;
+    kit_begin(&kit);
+    kit_open(&kit);
+    KIT_FRAME(&kit, 0x02, "12345"); /* a fragment */
+    kit.config.message_size_max = 4;
+    core_config_changed(kit.core);
+    KIT_FRAME(&kit, 0x80, "6");
+    EXPECT_OUTPUT(&kit, "\x88\x02\x03\xf1", "1009");
+    kit_end(&kit);
+}
+
+/* ---- any limits at any time ---- */
+
+static uint32_t dice(uint32_t *state, uint32_t below)
+{
+    *state = *state * 1664525 + 1013904223;
+    return (uint32_t)(((uint64_t)*state * below) >> 32);
+}
+
+/* Other values for some of what can be reloaded, as a check lets them pass. */
+static void reload_at_random(struct kit *kit, uint32_t *state)
+{
+    struct gyr_config wanted = kit->config;
+    const struct config_field *field;
+    for (unsigned i = 0; (field = config_field_at(i)) != NULL; i++) {
+        if ((field->flags & CONFIG_F_LIVE) == 0 || config_field_is_text(field) ||
+            strcmp(field->name, "spin_us") == 0 || /* the kit's time stands still */
+            dice(state, 3) != 0) {
+            continue;
+        }
+        uint64_t few = MIN(field->min + dice(state, 300), field->max);
+        const uint64_t values[] = {field->min, field->max, field->standard, few, few};
+        config_field_store(field, &wanted, values[dice(state, COUNT_OF(values))]);
+    }
+    if (config_check(&wanted, NULL) == 0) {
+        config_reload(&kit->config, &wanted);
+        core_config_changed(kit->core);
+    }
+}
+
+static void input_at_random(struct kit *kit, uint32_t *state, bool websocket)
+{
+    static const char http[] = KIT_GET("/a?b") "POST / HTTP/1.1\r\nHost: a\r\nA: b\r\nC: d\r\n"
+                                               "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+                                               "\r\n" KIT_GET("/");
+    uint8_t frame[4096 + 16];
+    char payload[4096] = "";
+    size_t size = websocket ? kit_frame(frame, (uint8_t)(dice(state, 4) == 0 ? 0x89 : 0x82),
+                                        payload, dice(state, 4) == 0 ? dice(state, 4096) : 20)
+                            : sizeof(http) - 1;
+    const uint8_t *bytes = websocket ? frame : (const uint8_t *)http;
+    for (size_t at = 0; at < size && !kit_is_ended(kit);) {
+        size_t piece = 1 + dice(state, dice(state, 2) ? 40 : 5000);
+        piece = MIN(piece, size - at);
+        kit_input(kit, bytes + at, piece);
+        at += piece;
+        if (dice(state, 3) == 0) {
+            reload_at_random(kit, state);
+        }
+        if (dice(state, 20) == 0) {
+            kit_advance(kit, dice(state, 400));
+        }
+    }
+}
+
+void reload_survives_any_limits_at_any_time(void)
+{
+    unsigned messages = 0;
+    unsigned requests = 0;
+    for (uint32_t seed = 1; seed <= 300; seed++) {
+        uint32_t state = seed * 2654435761U;
+        struct kit kit;
+        kit_init(&kit);
+        kit.quiet = true;
+        kit_start(&kit);
+        for (unsigned i = 0; i < 10; i++) {
+            bool websocket = dice(&state, 2) == 0;
+            kit_connect(&kit);
+            if (websocket) {
+                KIT_INPUT(&kit, KIT_UPGRADE_WITH(""));
+            }
+            for (unsigned k = 0; k < 5 && !kit_is_ended(&kit); k++) {
+                kit_room(&kit, dice(&state, 3) == 0 ? dice(&state, 100) : SIZE_MAX);
+                input_at_random(&kit, &state, websocket);
+            }
+            kit_room(&kit, SIZE_MAX);
+        }
+        messages += kit.counts[KIT_MESSAGE];
+        requests += kit.counts[KIT_REQUEST];
+        kit.config.shutdown_deadline_ms = 1000;
+        kit_end(&kit); /* which looks for what is left behind */
+    }
+    EXPECT(messages > 1000 && requests > 3000, "and most of it is served");
+}
