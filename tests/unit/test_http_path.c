@@ -159,6 +159,7 @@ void http_path_is_never_longer_than_a_kernel_takes(void)
     memset(path, 'a', sizeof(path));
     memset(decoded, 'a', sizeof(decoded));
     path[0] = '/';
+    path[HTTP_PATH_SIZE_MAX + 2] = 0; /* for messages */
     decoded[HTTP_PATH_SIZE_MAX] = 0;
     expect_row(path, HTTP_PATH_SIZE_MAX + 1, decoded, false);
     expect_row(path, HTTP_PATH_SIZE_MAX + 2, NULL, false);
