@@ -126,12 +126,18 @@ void address_table_leave(struct address_table *table, const struct address *addr
 
 struct address_table_size address_table_size(struct address_table *table)
 {
-    struct address_table_size size = {0, sizeof(*table)};
+    struct address_table_size size = {.memory_size = sizeof(*table)};
     for (unsigned i = 0; i < STRIPE_COUNT; i++) {
         struct stripe *stripe = &table->stripes[i];
         (void)pthread_mutex_lock(&stripe->lock);
         size.address_count += stripe->used_count;
         size.memory_size += stripe->place_count * sizeof(struct place);
+        size.stripe_count_max = MAX(size.stripe_count_max, stripe->used_count);
+        size_t run = 0;
+        for (uint32_t at = 0; at < stripe->place_count; at++) {
+            run = stripe->places[at].count > 0 ? run + 1 : 0;
+            size.run_max = MAX(size.run_max, run);
+        }
         (void)pthread_mutex_unlock(&stripe->lock);
     }
     return size;

@@ -26,10 +26,13 @@ MUST_CHECK int address_table_enter(struct address_table *table, const struct add
 /* Any thread: take back one address_table_enter that has returned 0. */
 void address_table_leave(struct address_table *table, const struct address *address);
 
-/* Any thread, for tests: addresses counted now, and bytes that they take. */
+/* Any thread, for tests: addresses counted now, bytes that they take, and how well they are spread.
+ */
 struct address_table_size {
     size_t address_count;
     size_t memory_size;
+    size_t stripe_count_max; /* addresses under the lock that has most of them */
+    size_t run_max;          /* the longest search */
 };
 struct address_table_size address_table_size(struct address_table *table);
 

@@ -74,6 +74,10 @@ bool host_is_served(struct span host, struct span list)
         if (!valid) {
             return false;
         }
+        /* Most elements of a long list are others at their first byte. */
+        if (element.ptr[0] != '*' && ascii_lower(element.ptr[0]) != ascii_lower(host.ptr[0])) {
+            continue;
+        }
         if (authority_parse(element, true, &served) && host_matches(&parsed, &served) &&
             (served.port == 0 || parsed.port == served.port ||
              (parsed.port == 0 && (served.port == PORT_HTTP || served.port == PORT_HTTPS)))) {

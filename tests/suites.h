@@ -26,6 +26,7 @@ TEST(address_table, address_table_counts_ipv6_by_its_first_64_bits)
 TEST(address_table, address_table_does_not_count_what_has_no_address)
 TEST(address_table, address_table_agrees_with_a_plain_model)
 TEST(address_table, address_table_grows_and_shrinks_with_its_addresses)
+TEST(address_table, address_table_spreads_addresses_in_order)
 TEST(address_table, address_table_spreads_addresses_that_were_chosen_to_meet)
 TEST(address_table, address_table_holds_its_limit_among_threads)
 

@@ -193,7 +193,7 @@ void address_format_agrees_with_inet_ntop_and_is_read_again(void)
         uint8_t ip[16];
         for (size_t at = 0; at < sizeof(ip); at += 2) {
             uint64_t dice = random_next(&random);
-            store_be16(ip + at, dice % 2 == 0 ? (uint16_t)(dice >> 32 >> dice % 16) : 0);
+            store_be16(ip + at, (uint16_t)(dice % 2 == 0 ? dice >> 32 >> dice % 16 : 0));
         }
         ip[0] |= 0x20; /* inet_ntop writes ::1.2.3.4 for addresses that RFC 5952 does not */
         uint16_t port = (uint16_t)(i % 3 == 0 ? 0 : random_next(&random));

@@ -92,6 +92,8 @@ static const struct row bad_rows[] = {
     {"a checksum of three bytes", BYTES(SIGNATURE "\x21\x11\0\x12" IPV4 "\3\0\3\x50\xef\x26"),
      NULL},
     {"a checksum of no bytes", BYTES(SIGNATURE "\x21\x11\0\x0f" IPV4 "\3\0\0"), NULL},
+    {"two checksums of which the second is right",
+     BYTES(SIGNATURE "\x21\x11\0\x1a" IPV4 "\3\0\4\0\0\0\0\3\0\4\x94\x97\xbe\x14"), NULL},
     {"two checksums",
      BYTES(SIGNATURE "\x21\x11\0\x1a" IPV4 "\3\0\4\x50\xef\x26\x9e\3\0\4\x50\xef\x26\x9e"), NULL},
 };
