@@ -14,6 +14,9 @@ from kit import ROOT, TEXT, Http, Skip, WebSocket, equal, eventually, expect, fr
 
 README = (ROOT / "README.md").read_text()
 
+# What a program that links the archive needs beside it.
+LIBRARIES = re.search(r"^LIBS := (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
+
 # Languages in which the service has to compile. In C++17 designated initialisers are an extension that gcc
 # and clang have; g++ alone minds, with -Wextra, that they leave members out.
 LANGUAGES = {

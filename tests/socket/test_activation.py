@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 from kit import DEADLINE, ROOT, Http, Skip, command, equal, eventually, expect, request, run, test
+from readme import LIBRARIES
 
 
 def listening(address=("127.0.0.1", 0), kind=socket.SOCK_STREAM):
@@ -203,8 +204,8 @@ int main(void)
         path = pathlib.Path(directory, "program.c")
         path.write_text(source)
         program = f"{directory}/program"
-        subprocess.run(["cc", "-D_GNU_SOURCE", f"-I{ROOT}/include", str(path), str(build / "libgyr.a"), "-luring",
-                        "-lsimdjson", "-lstdc++", "-lpthread", "-ldl", "-o", program], check=True)
+        subprocess.run(["cc", "-D_GNU_SOURCE", f"-I{ROOT}/include", str(path), str(build / "libgyr.a"),
+                        *LIBRARIES, "-o", program], check=True)
         for variables, expected in [
             ('LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=a', "1 0 0\n"),
             ('LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=a', "0 0 0\n"),

@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from kit import BIN, DEADLINE, ROOT, Http, Skip, command, equal, eventually, expect, request, run, test
-from readme import Tree, verify_units
+from readme import LIBRARIES, Tree, verify_units
 
 PREFIX = "/opt/gyr"
 BUILT = BIN.parent.name  # which MODE these programs are of
@@ -62,6 +62,9 @@ def install_puts_everything_into_place_and_uninstall_takes_it_away():
         version = subprocess.run(command("--version"), capture_output=True, text=True, check=True).stdout.split()[1]
         equal(os.readlink(tree.libdir / soname), f"libgyr.so.{version}", soname)
         equal(tree.flags("--modversion"), [version], "gyr.pc")
+        missing = set(LIBRARIES) - set(tree.flags("--libs", "--static"))
+        equal(missing, set(), "libraries that gyr.pc does not name for the archive")
+        equal(tree.flags("--libs"), [f"-L{tree.libdir}", "-lgyr"], "and none of them for the shared library")
         equal(files(tree.root), {f"{PREFIX[1:]}/{name}" for name in found}, "nothing is elsewhere")
         (tree.prefix / "include/gyr/other.h").write_text("somebody else's")
         make("uninstall", tree.root, PREFIX=PREFIX)

@@ -14,6 +14,7 @@ import tempfile
 import threading
 
 from kit import BIN, DEADLINE, ROOT, Http, Skip, command, equal, eventually, expect, request, run, test
+from readme import LIBRARIES
 
 BUILD = BIN.parent
 LIMIT = 64
@@ -211,8 +212,7 @@ def guest(directory):
     program = f"{directory}/guest"
     result = subprocess.run(
         ["cc", "-std=gnu17", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include", str(source), str(BUILD / "libgyr.a"),
-         "-luring", "-lsimdjson", "-lstdc++", "-lpthread", "-ldl", "-o", program], capture_output=True, text=True,
-        check=False)
+         *LIBRARIES, "-o", program], capture_output=True, text=True, check=False)
     equal(result.returncode, 0, result.stderr)
     return program
 
