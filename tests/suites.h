@@ -242,6 +242,11 @@ TEST(server, server_posts_to_every_core_from_on_core_start)
 TEST(server, server_calls_nothing_on_a_core_after_on_core_stop)
 TEST(server, server_recovers_when_descriptors_run_out)
 
+SUITE(server_ring)
+TEST(server_ring, server_takes_epoll_everywhere_when_one_core_has_no_io_uring)
+TEST(server_ring, server_fails_when_io_uring_is_asked_for_and_one_core_has_none)
+TEST(server_ring, server_takes_the_ring_that_is_asked_for)
+
 SUITE(session_http)
 TEST(session_http, session_http_refuses_bad_heads_and_reads_no_further)
 TEST(session_http, session_http_refuses_heads_that_are_too_large)
