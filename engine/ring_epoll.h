@@ -20,7 +20,8 @@
 static_assert(RING_POLL_IN == EPOLLIN && RING_POLL_ERR == EPOLLERR && RING_POLL_HUP == EPOLLHUP &&
                   RING_POLL_RDHUP == EPOLLRDHUP,
               "poll events pass through");
-static_assert((EPOLL_READ | EPOLL_SEND) <= UINT16_MAX, "events fit into struct epoll_descriptor");
+static_assert(EPOLLRDHUP <= UINT16_MAX && EPOLLHUP < EPOLLRDHUP,
+              "events fit into struct epoll_descriptor");
 
 /* A send that `submit` or `wait` will make. */
 struct epoll_send {

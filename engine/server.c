@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a server: it owns the listeners and the cores, gives each core its thread or is given
  * one, and ends them together. The cores meet before the first of them takes a turn: when each has
- * tried io_uring, if the configuration leaves the choice, since all take the same kind of ring; when
- * all are made, so that they and other threads find each other without a lock; and when
+ * tried io_uring, if the configuration leaves the choice, since all take the same kind of ring;
+ * when all are made, so that they and other threads find each other without a lock; and when
  * on_core_start has succeeded on all of them. */
 #include "engine/config.h"
 #include "engine/core.h"
@@ -81,8 +81,6 @@ static int thread_start(struct gyr_server *server, unsigned index);
 static int server_core_run(struct gyr_server *server, unsigned index, struct gyr_error *error);
 static int core_make(struct gyr_server *server, unsigned index, struct core **core,
                      struct gyr_error *error);
-static int core_create_on(struct gyr_server *server, unsigned index, char *why, struct core **core,
-                          struct gyr_error *error);
 static bool server_all_tried(struct gyr_server *server, const char *why);
 static int core_bind(const struct gyr_server *server, unsigned index, struct gyr_error *error);
 static int server_all_made(struct gyr_server *server, struct core *core, unsigned index, int err,
@@ -372,26 +370,6 @@ static int core_make(struct gyr_server *server, unsigned index, struct core **co
                      struct gyr_error *error)
 {
     char why[RING_WHY_SIZE] = "";
-    int err = server->config.pin != 0 ? core_bind(server, index, error) : 0;
-    if (err == 0) {
-        err = core_create_on(server, index, why, core, error);
-    }
-    if (server->config.ring != GYR_RING_AUTO || server_all_tried(server, why)) {
-        return err;
-    }
-    if (err == 0) {
-        core_destroy(*core);
-        core_free(*core);
-        *core = NULL;
-    } else if (why[0] == '\0') {
-        return err; /* not the ring's fault */
-    }
-    return core_create_on(server, index, why, core, error);
-}
-
-static int core_create_on(struct gyr_server *server, unsigned index, char *why, struct core **core,
-                          struct gyr_error *error)
-{
     struct core_config config = {
         .config = &server->config,
         .service = &server->service,
@@ -402,6 +380,21 @@ static int core_create_on(struct gyr_server *server, unsigned index, char *why, 
         .peer_count = server->core_count,
         .index = index,
     };
+    int err = server->config.pin != 0 ? core_bind(server, index, error) : 0;
+    if (err == 0) {
+        err = core_create(&config, core, error);
+    }
+    if (server->config.ring != GYR_RING_AUTO || server_all_tried(server, why)) {
+        return err;
+    }
+    if (err == 0) {
+        core_destroy(*core);
+        core_free(*core);
+        *core = NULL;
+    } else if (why[0] == '\0') {
+        return err; /* not for want of io_uring */
+    }
+    config.ring_ops = server->ring_ops;
     return core_create(&config, core, error);
 }
 
