@@ -407,14 +407,15 @@ static bool server_all_tried(struct gyr_server *server, const char *why)
         (void)snprintf(server->ring_reason, sizeof(server->ring_reason), "%s", why);
     }
     server->tried++;
+    bool all = server->ring_reason[0] == '\0';
+    if (server->tried == server->core_count && !all) {
+        server->ring_ops = &ring_epoll_ops;
+    }
     pthread_cond_broadcast(&server->change);
     while (server->tried < server->core_count) {
         pthread_cond_wait(&server->change, &server->lock);
     }
-    bool all = server->ring_reason[0] == '\0';
-    if (!all) {
-        server->ring_ops = &ring_epoll_ops;
-    }
+    all = server->ring_reason[0] == '\0';
     pthread_mutex_unlock(&server->lock);
     return all;
 }
@@ -442,7 +443,8 @@ static int server_all_made(struct gyr_server *server, struct core *core, unsigne
     server_note_failure(server, err, error);
     server->made++;
     if (server->made == server->core_count && server->err == 0) {
-        /* Publishes `cores`; partners: server_put, gyr_server_stats, gyr_server_stop. */
+        /* Publishes `cores` and the choice of the ring; partners: server_put, gyr_server_stats,
+         * gyr_server_stop, gyr_server_ring. */
         atomic_store_explicit(&server->cores_made, true, memory_order_seq_cst);
     }
     pthread_cond_broadcast(&server->change);
@@ -511,12 +513,14 @@ static void core_take_listeners(struct gyr_server *server, struct core *core, un
 
 const char *gyr_server_ring(const struct gyr_server *server)
 {
-    return server->ring_ops->name;
+    bool made = atomic_load_explicit(&server->cores_made, memory_order_acquire);
+    return made ? server->ring_ops->name : "";
 }
 
 const char *gyr_server_ring_reason(const struct gyr_server *server)
 {
-    return server->ring_reason;
+    bool made = atomic_load_explicit(&server->cores_made, memory_order_acquire);
+    return made ? server->ring_reason : "";
 }
 
 unsigned gyr_server_core_count(const struct gyr_server *server)

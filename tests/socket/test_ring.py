@@ -4,6 +4,7 @@ says why; and what it answers when io_uring alone would do."""
 
 import contextlib
 import errno
+import os
 import platform
 import re
 import resource
@@ -11,8 +12,8 @@ import subprocess
 import sys
 
 from deny import EPOLL_PWAIT2, IO_URING_CALLS, denied, needs_io_uring_to_deny, needs_seccomp, prctl
-from kit import (TEXT, Server, Skip, close_frame, command, core_lists, equal, expect, fails, frame, limited, request,
-                 ring_missing, run, test)
+from kit import (MODE, TEXT, Server, Skip, close_frame, command, core_lists, equal, expect, fails, frame, limited,
+                 request, ring_missing, run, test)
 
 FORBIDDEN = ["forbidden", "seccomp profile", "allow io_uring_setup, io_uring_enter and io_uring_register in it\n"]
 MISSING = ["not in this kernel", platform.release(), "6.1 or later", "seccomp profile",
@@ -100,6 +101,8 @@ def epoll_that_is_asked_for_needs_no_reason():
 @test
 def epoll_that_cannot_be_had_either_is_1():
     needs_io_uring_to_deny()
+    if MODE in ("asan", "cov"):
+        raise Skip(f"MODE={MODE} opens files of its own when the program ends")
     deny = denied(errno.EPERM, *IO_URING_CALLS.values())
 
     def before():
@@ -125,11 +128,11 @@ def time_limits_hold_without_epoll_pwait2():
 @test
 def connections_of_every_core_may_be_handed_over():
     """One core accepts for all when there is one socket for all; so each has to wake the others."""
-    if len(core_lists()[-1]) < 2:
+    cpus = [str(cpu) for cpu in sorted(os.sched_getaffinity(0))][:4]
+    if len(cpus) < 2:
         raise Skip("one CPU")
     for ring in ["epoll"] if ring_missing("uring") else ["uring", "epoll"]:
-        cores = ",".join(core_lists()[-1])
-        with Server("--cores", cores, "--set", f"ring={ring}", balance="least") as server:
+        with Server("--cores", ",".join(cpus), "--set", f"ring={ring}", balance="least") as server:
             open_ones = [server.connect() for _ in range(50)]
             for http in open_ones:
                 http.send(request("GET", "/plaintext"))

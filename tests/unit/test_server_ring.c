@@ -158,6 +158,7 @@ void server_takes_the_ring_that_is_asked_for(void)
         struct gyr_error error = {""};
         char address[128];
         server_make(ring, &server, address);
+        EXPECT(gyr_server_ring(server)[0] == '\0', "not before the start");
         EXPECT_INT(gyr_server_start(server, &error), 0, error.text);
         int fd = kit_client(address);
         EXPECT(kit_client_ask(fd, ASK, "here"), "answered");
