@@ -79,8 +79,8 @@ void epoll_ring_end(struct epoll_ring *self, uint32_t index)
 
 /* ---- Submissions ---- */
 
-/* An accept may wait whatever was ready before, so the listener must not block. io_uring wants the
- * opposite: it gives up at once on one that does not. */
+/* An accept would wait for the next connection if another process has taken this one, or if it was
+ * aborted; so the listener must not block. */
 static void epoll_ring_accept_start(struct ring *ring, int fd, uint64_t user_data)
 {
     struct epoll_ring *self = epoll_of(ring);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a server: it owns the listeners and the cores, gives each core its thread or is given
  * one, and ends them together. The cores meet before the first of them takes a turn: when each has
- * tried io_uring, if the configuration leaves the choice, since all take the same kind of ring; when
- * all are made, so that they and other threads find each other without a lock; and when
+ * tried io_uring, if the configuration leaves the choice, since all take the same kind of ring;
+ * when all are made, so that they and other threads find each other without a lock; and when
  * on_core_start has succeeded on all of them. */
 #include "engine/config.h"
 #include "engine/core.h"
@@ -88,8 +88,6 @@ static int thread_start(struct gyr_server *server, unsigned index);
 static int server_core_run(struct gyr_server *server, unsigned index, struct gyr_error *error);
 static int core_make(struct gyr_server *server, unsigned index, struct core **core,
                      struct gyr_error *error);
-static int core_create_on(struct gyr_server *server, unsigned index, char *why, struct core **core,
-                          struct gyr_error *error);
 static bool server_all_tried(struct gyr_server *server, const char *why);
 static bool core_is_bound(const struct gyr_server *server, unsigned index);
 static int core_bind(const struct gyr_server *server, unsigned index, struct gyr_error *error);
@@ -403,26 +401,6 @@ static int core_make(struct gyr_server *server, unsigned index, struct core **co
                      struct gyr_error *error)
 {
     char why[RING_WHY_SIZE] = "";
-    int err = core_is_bound(server, index) ? core_bind(server, index, error) : 0;
-    if (err == 0) {
-        err = core_create_on(server, index, why, core, error);
-    }
-    if (server->config.ring != GYR_RING_AUTO || server_all_tried(server, why)) {
-        return err;
-    }
-    if (err == 0) {
-        core_destroy(*core);
-        core_free(*core);
-        *core = NULL;
-    } else if (why[0] == '\0') {
-        return err; /* not the ring's fault */
-    }
-    return core_create_on(server, index, why, core, error);
-}
-
-static int core_create_on(struct gyr_server *server, unsigned index, char *why, struct core **core,
-                          struct gyr_error *error)
-{
     struct core_config config = {
         .config = &server->configs[index],
         .service = &server->service,
@@ -434,6 +412,21 @@ static int core_create_on(struct gyr_server *server, unsigned index, char *why, 
         .peer_count = server->core_count,
         .index = index,
     };
+    int err = core_is_bound(server, index) ? core_bind(server, index, error) : 0;
+    if (err == 0) {
+        err = core_create(&config, core, error);
+    }
+    if (server->config.ring != GYR_RING_AUTO || server_all_tried(server, why)) {
+        return err;
+    }
+    if (err == 0) {
+        core_destroy(*core);
+        core_free(*core);
+        *core = NULL;
+    } else if (why[0] == '\0') {
+        return err; /* not for want of io_uring */
+    }
+    config.ring_ops = server->ring_ops;
     return core_create(&config, core, error);
 }
 
@@ -446,14 +439,15 @@ static bool server_all_tried(struct gyr_server *server, const char *why)
         (void)snprintf(server->ring_reason, sizeof(server->ring_reason), "%s", why);
     }
     server->tried++;
+    bool all = server->ring_reason[0] == '\0';
+    if (server->tried == server->core_count && !all) {
+        server->ring_ops = &ring_epoll_ops;
+    }
     pthread_cond_broadcast(&server->change);
     while (server->tried < server->core_count) {
         pthread_cond_wait(&server->change, &server->lock);
     }
-    bool all = server->ring_reason[0] == '\0';
-    if (!all) {
-        server->ring_ops = &ring_epoll_ops;
-    }
+    all = server->ring_reason[0] == '\0';
     pthread_mutex_unlock(&server->lock);
     return all;
 }
@@ -488,7 +482,8 @@ static int server_all_made(struct gyr_server *server, struct core *core, unsigne
     server_note_failure(server, err, error);
     server->made++;
     if (server->made == server->core_count && server->err == 0) {
-        /* Publishes `cores`; partners: server_put, gyr_server_stats, gyr_server_stop. */
+        /* Publishes `cores` and the choice of the ring; partners: server_put, gyr_server_stats,
+         * gyr_server_stop, gyr_server_ring. */
         atomic_store_explicit(&server->cores_made, true, memory_order_seq_cst);
     }
     pthread_cond_broadcast(&server->change);
@@ -557,12 +552,14 @@ static void core_take_listeners(struct gyr_server *server, struct core *core, un
 
 const char *gyr_server_ring(const struct gyr_server *server)
 {
-    return server->ring_ops->name;
+    bool made = atomic_load_explicit(&server->cores_made, memory_order_acquire);
+    return made ? server->ring_ops->name : "";
 }
 
 const char *gyr_server_ring_reason(const struct gyr_server *server)
 {
-    return server->ring_reason;
+    bool made = atomic_load_explicit(&server->cores_made, memory_order_acquire);
+    return made ? server->ring_reason : "";
 }
 
 unsigned gyr_server_core_count(const struct gyr_server *server)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Servers on the machine's own io_uring and sockets, and blocking clients of them. */
+/* Servers on the machine's own io_uring or epoll and sockets, and blocking clients of them. */
 #include "engine/config.h"
 #include "engine/listener.h"
 #include "engine/ring.h"
@@ -29,17 +29,25 @@ static unsigned cpus_allowed(unsigned cpus[1024])
     return config_cores(&config, cpus, 1024, &count, NULL) < 0 ? 0 : count;
 }
 
+/* GYR_RING=epoll: the servers of all tests use epoll. NULL: they use io_uring. */
+static const char *ring_name(void)
+{
+    const char *name = getenv("GYR_RING"); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
+    return name != NULL && strcmp(name, "epoll") == 0 ? name : NULL;
+}
+
 bool kit_server_possible(unsigned core_count)
 {
     static char why[256];
     struct ring_config config = {
         .submission_entries = 16, .completion_entries = 64, .buffer_size = 4096, .buffer_count = 1};
     struct ring *ring;
-    if (ring_uring_ops.create(&config, &ring, why) < 0) {
+    const struct ring_ops *ops = ring_name() == NULL ? &ring_uring_ops : &ring_epoll_ops;
+    if (ops->create(&config, &ring, why) < 0) {
         test_skip(why);
         return false;
     }
-    ring_uring_ops.destroy(ring);
+    ops->destroy(ring);
     unsigned cpus[1024];
     if (cpus_allowed(cpus) < core_count) {
         test_skip("not enough CPUs");
@@ -58,6 +66,7 @@ struct gyr_config kit_server_config(unsigned core_count)
         size += (size_t)snprintf(config.cores + size, sizeof(config.cores) - size, "%s%u",
                                  i == 0 ? "" : ",", cpus[i]);
     }
+    config.ring = ring_name() == NULL ? GYR_RING_URING : GYR_RING_EPOLL;
     config.connections_max = 1000;
     config.recv_buffer_count = 16;
     config.submission_entries = 64;

@@ -474,6 +474,11 @@ TEST(server_life, server_life_leaves_the_thread_as_it_was_when_its_core_fails)
 TEST(server_life, server_life_leaves_nothing_behind_a_thousand_times)
 TEST(server_life, server_life_never_raises_sigpipe)
 
+SUITE(server_ring)
+TEST(server_ring, server_takes_epoll_everywhere_when_one_core_has_no_io_uring)
+TEST(server_ring, server_fails_when_io_uring_is_asked_for_and_one_core_has_none)
+TEST(server_ring, server_takes_the_ring_that_is_asked_for)
+
 SUITE(session_file)
 TEST(session_file, session_file_serves_files_with_their_validators)
 TEST(session_file, session_file_keeps_the_order_of_pipelined_requests)

@@ -3,7 +3,8 @@
 WebSocket byte by byte, and the list of tests.
 
 A test is a function marked with @test; its name says what holds. `run()` runs them in their order,
-prints `ok NAME`, `ok NAME # skip WHY` or `not ok NAME: WHY`, and returns the script's exit status.
+prints `ok NAME`, `ok NAME # skip WHY` or `not ok NAME: WHY`, and returns the script's exit status. With
+GYR_RING=uring or epoll in the environment every gyr-echo is told to use that ring, and NAME says so.
 Nothing here measures time: DEADLINE only keeps a failing test from waiting for ever.
 """
 
@@ -17,6 +18,7 @@ import os
 import pathlib
 import queue
 import re
+import resource
 import signal
 import socket
 import struct
@@ -31,6 +33,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BIN = pathlib.Path(os.environ.get("GYR_BIN", ROOT / "build/release/bin"))
 PROGRAM = os.environ.get("GYR_ECHO", str(BIN / "gyr-echo"))
 MODE = os.environ.get("MODE", "release")
+RING = os.environ.get("GYR_RING", "")  # "": gyr-echo chooses
 DEADLINE = 60
 
 # ---- tests ----------------------------------------------------------------------------------------
@@ -50,11 +53,16 @@ def test(function):
 def run():
     chosen = sys.argv[1:]
     failed = 0
+    missing = ring_missing(RING)
     for function in _tests:
         name = function.__name__
         if chosen and not any(word in name for word in chosen):
             continue
+        if RING:
+            name += f" [{RING}]"
         try:
+            if missing:
+                raise Skip(missing)
             function()
             print(f"ok {name}", flush=True)
         except Skip as skip:
@@ -67,6 +75,20 @@ def run():
             why = " ".join(str(error).split()) or type(error).__name__
             print(f"not ok {name}: {why[:500]} ({where})", flush=True)
     return 1 if failed else 0
+
+
+def ring_missing(ring):
+    """Why this machine does not have this ring; "" if it has."""
+    if ring != "uring":
+        return ""
+    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile("w+") as errors:
+        arguments = command("--listen", f"unix:{directory}/gyr.sock", "--set", "ring=uring")
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            started = process.stdout.readline()
+            process.terminate()
+        errors.seek(0)
+        why = errors.read().strip()
+    return "" if started or "io_uring" not in why else why
 
 
 def equal(actual, expected, why=""):
@@ -98,16 +120,50 @@ def eventually(condition, why):
 
 def command(*arguments):
     prefix = ["setarch", "-R"] if MODE == "tsan" else []
-    return [*prefix, PROGRAM, *arguments]
+    ring = ["--set", f"ring={RING}"] if RING else []
+    return [*prefix, PROGRAM, *ring, *arguments]
+
+
+def start(*arguments, before=None):
+    """`before` runs in the new process, before the program does."""
+    result = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=DEADLINE, check=False,
+                            preexec_fn=before)
+    return result.returncode, result.stdout, result.stderr
+
+
+def fails(status, words, *arguments, before=None):
+    """Ends with this status and one line on standard error that holds all the words."""
+    actual, output, error = start(*arguments, before=before)
+    equal(actual, status, f"{arguments}: exit status ({shorten(error)})")
+    equal(output, "", f"{arguments}: standard output")
+    expect(re.fullmatch(r"gyr-echo: [^\n]+\n", error), f"{arguments}: not one line: {error!r}")
+    for word in words:
+        expect(word in error, f"{arguments}: no {word!r} in {error!r}")
+
+
+def limited(name, value):
+    return lambda: resource.setrlimit(name, (value, value))
+
+
+def core_lists():
+    """One core, and several that fail at once."""
+    cpus = [str(cpu) for cpu in sorted(os.sched_getaffinity(0))]
+    if MODE == "tsan" or len(cpus) == 1:
+        # liburing unmaps the ring that failed without ThreadSanitizer noticing, which takes the next
+        # core's ring at this address for a race.
+        return [cpus[:1]]
+    return [cpus[:1], cpus[:4]]
 
 
 class Server:
     """A gyr-echo of its own: `with Server("--cores", "0", pin=1) as server`. Keywords are settings.
     It must end with 0 on SIGTERM; an ending before that fails the test too."""
 
-    def __init__(self, *arguments, listen=("127.0.0.1:0",), environment=None, **settings):
+    def __init__(self, *arguments, listen=("127.0.0.1:0",), environment=None, before=None, **settings):
+        """`before` runs in the new process, before the program does."""
         self.arguments = [*arguments]
         self.environment = environment
+        self.before = before
         for address in listen:
             self.arguments += ["--listen", address]
         for name, value in settings.items():
@@ -119,7 +175,8 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(
-            command(*self.arguments), stdout=subprocess.PIPE, stderr=self.errors, text=True, env=self.environment)
+            command(*self.arguments), stdout=subprocess.PIPE, stderr=self.errors, text=True, env=self.environment,
+            preexec_fn=self.before)
         atexit.register(self.process.kill)
         watch = threading.Timer(DEADLINE, self.process.kill)
         watch.start()

@@ -47,6 +47,11 @@ int main(void)
     struct gyr_service service = {.size = sizeof(service)};
     struct gyr_server *server;
     struct gyr_error error;
+    const char *ring = getenv("GYR_RING");
+    if (ring != NULL && gyr_config_set(&config, "ring", *ring != 0 ? ring : "auto", &error) != 0) {
+        printf("%s\n", error.text);
+        return 1;
+    }
     if (gyr_server_create(&config, &service, &server, &error) != 0 ||
         gyr_server_listen(server, "127.0.0.1:0", &error) != 0 || gyr_server_start(server, &error) != 0) {
         printf("%s\n", error.text);

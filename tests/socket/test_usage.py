@@ -1,40 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The command line of gyr-echo: what a mistake is answered with, and how the program ends."""
 
-import contextlib
-import ctypes
-import errno
 import os
-import pathlib
-import platform
 import re
 import resource
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 
-from kit import (CLOSE, DEADLINE, MODE, Http, Server, Skip, command, equal, eventually, expect, request, run, shorten,
-                 test)
-
-
-def start(*arguments, before=None):
-    """`before` runs in the new process, before the program does."""
-    result = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=DEADLINE, check=False,
-                            preexec_fn=before)
-    return result.returncode, result.stdout, result.stderr
-
-
-def fails(status, words, *arguments, before=None):
-    """Ends with this status and one line on standard error that holds all the words."""
-    actual, output, error = start(*arguments, before=before)
-    equal(actual, status, f"{arguments}: exit status ({shorten(error)})")
-    equal(output, "", f"{arguments}: standard output")
-    expect(re.fullmatch(r"gyr-echo: [^\n]+\n", error), f"{arguments}: not one line: {error!r}")
-    for word in words:
-        expect(word in error, f"{arguments}: no {word!r} in {error!r}")
+from deny import IO_URING_CALLS, denied, needs_seccomp
+from kit import (CLOSE, DEADLINE, MODE, RING, TEXT, Server, Skip, close_frame, command, core_lists, equal, eventually,
+                 expect, fails, frame, limited, request, run, start, test)
 
 
 @test
@@ -90,93 +68,7 @@ def port_that_is_taken_is_1():
             fails(1, [path, "another"], "--listen", path)
 
 
-# ---- io_uring that cannot be had ------------------------------------------------------------------
-
-IO_URING_CALLS = {"io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427}  # x86-64
-
-
-def prctl(option, *arguments):
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, *[ctypes.c_ulong(argument) for argument in arguments]) < 0:
-        raise OSError(ctypes.get_errno(), f"prctl({option})")
-
-
-def denied(number, err):
-    """A function that has this system call fail from then on, as the seccomp profile of a container does."""
-    PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
-    LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06  # BPF_LD | BPF_W | BPF_ABS and so on
-    SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW = 0x00050000, 0x7FFF0000
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in [
-        (LOAD, 0, 0, 0),  # seccomp_data.nr
-        (JUMP_IF_EQUAL, 0, 1, number),
-        (RETURN, 0, 0, SECCOMP_RET_ERRNO | err),
-        (RETURN, 0, 0, SECCOMP_RET_ALLOW),
-    ])
-    instructions = ctypes.create_string_buffer(code, len(code))
-    program = ctypes.create_string_buffer(struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions)))
-
-    def before():
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)  # without it only root may filter
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(program))
-
-    before.keep = instructions  # which the program points to
-    return before
-
-
-def limited(name, value):
-    return lambda: resource.setrlimit(name, (value, value))
-
-
-def core_lists():
-    """One core, and several that fail at once."""
-    cpus = [str(cpu) for cpu in sorted(os.sched_getaffinity(0))]
-    if MODE == "tsan" or len(cpus) == 1:
-        # liburing unmaps the ring that failed without ThreadSanitizer noticing, which takes the next
-        # core's ring at this address for a race.
-        return [cpus[:1]]
-    return [cpus[:1], cpus[:4]]
-
-
-def needs_seccomp():
-    if platform.machine() != "x86_64":
-        raise Skip(f"the system call numbers are those of x86-64, this is {platform.machine()}")
-    status = pathlib.Path("/proc/self/status").read_text()
-    if "\nSeccomp:" not in status:
-        raise Skip("this kernel has no seccomp")
-    disabled = pathlib.Path("/proc/sys/kernel/io_uring_disabled")  # Linux 6.6
-    if disabled.exists() and disabled.read_text().strip() != "0":
-        raise Skip("kernel.io_uring_disabled is not 0, and answered first")
-
-
-@test
-def forbidden_io_uring_is_1():
-    """Whichever of its calls a profile forbids, and however many cores find out."""
-    needs_seccomp()
-    for call, number in IO_URING_CALLS.items():
-        for cores in core_lists():
-            fails(1, [f" {call}", "forbidden", "seccomp profile", "allow io_uring_setup, io_uring_enter and "
-                      "io_uring_register in it\n"],
-                  "--listen", "127.0.0.1:0", "--cores", ",".join(cores), before=denied(number, errno.EPERM))
-
-
-@test
-def missing_io_uring_is_1():
-    """ENOSYS is an old kernel's answer, and that of some profiles: the line names both."""
-    needs_seccomp()
-    for call, number in IO_URING_CALLS.items():
-        for cores in core_lists():
-            fails(1, [f" {call}", "not in this kernel", platform.release(), "6.1 or later", "seccomp profile",
-                      "allow io_uring_setup, _enter and _register in it\n"],
-                  "--listen", "127.0.0.1:0", "--cores", ",".join(cores), before=denied(number, errno.ENOSYS))
-
-
-@test
-def io_uring_without_memory_is_1():
-    """ENOMEM is what setup answers where it counts against RLIMIT_MEMLOCK or a control group is full."""
-    needs_seccomp()
-    fails(1, [" io_uring_setup", "no memory", "RLIMIT_MEMLOCK", "ulimit -l"],
-          "--listen", "127.0.0.1:0", before=denied(IO_URING_CALLS["io_uring_setup"], errno.ENOMEM))
-
+# ---- means that cannot be had ---------------------------------------------------------------------
 
 OTHER_CALLS = {"socket": 41, "eventfd2": 290, "clone3": 435}  # x86-64
 
@@ -198,31 +90,17 @@ def start_without_means_says_what_to_raise():
         ("io_uring_setup", errno.ENFILE, ["core ", "io_uring_setup", "fs.file-max"]),
     ]:
         fails(1, words, "--set", "ring=uring", "--listen", "127.0.0.1:0",
-              before=denied({**OTHER_CALLS, **IO_URING_CALLS}[call], err))
+              before=denied(err, {**OTHER_CALLS, **IO_URING_CALLS}[call]))
 
 
-@test
-def too_little_locked_memory_is_1():
-    PR_CAPBSET_DROP, CAP_IPC_LOCK = 24, 14
-
-    def before():
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
-        with contextlib.suppress(OSError):  # only root may, and only root's limit is none otherwise
-            prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0)
-
-    arguments = command("--listen", "127.0.0.1:0")
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=before) as process:
-        started = process.stdout.readline()
-        process.kill()
-    if started:
-        raise Skip(f"Linux {platform.release()} does not hold this user's rings to RLIMIT_MEMLOCK")
-    fails(1, ["io_uring_", "no memory", "RLIMIT_MEMLOCK", "ulimit -l"], "--listen", "127.0.0.1:0", before=before)
+# ---- files, descriptors and signals ---------------------------------------------------------------
 
 
 @test
 def too_few_descriptors_for_the_start_is_1():
     """From the fewest that the program can be loaded with up to the first that suffice: the listener,
     the ring or its eventfd finds none, on one core or on several at once."""
+    ring = "epoll_create1" if RING == "epoll" else "io_uring_setup"
     if MODE in ("asan", "cov"):
         raise Skip(f"MODE={MODE} opens files of its own when the program ends")
     for cores in core_lists():
@@ -233,11 +111,8 @@ def too_few_descriptors_for_the_start_is_1():
             before = limited(resource.RLIMIT_NOFILE, limit)
             fails(1, ["Too many open files", "raise the limit of open files (ulimit -n)\n"], *arguments, before=before)
             _, _, error = start(*arguments, before=before)
-            calls |= {call for call in ("127.0.0.1:", "io_uring_setup", "eventfd") if call in error}
-        expect("io_uring_setup" in calls, f"some line names io_uring: {calls}")
-
-
-# ---- files and signals ----------------------------------------------------------------------------
+            calls |= {call for call in ("127.0.0.1:", ring, "eventfd") if call in error}
+        expect(ring in calls, f"some line names the ring: {calls}")
 
 
 @test
