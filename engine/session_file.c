@@ -105,11 +105,13 @@ static int file_create(struct transport *transport, const struct gyr_request *re
 }
 
 /* Where a folder without its slash is found: what was asked for, with the slash. 0 if it begins
- * with two: that would name another host (RFC 3986 section 4.2). */
+ * with two: that would name another host (RFC 3986 section 4.2). And 0 if it has its slash: then
+ * the service serves another path than was asked for, and this would go on for ever. */
 static size_t redirect_size_of(const struct gyr_request *request)
 {
     struct span path = http_slice_span(request->head->path, request->bytes);
-    if (path.size != 0 && (path.ptr[0] != '/' || (path.size > 1 && path.ptr[1] == '/'))) {
+    if (path.size != 0 && (path.ptr[0] != '/' || (path.size > 1 && path.ptr[1] == '/') ||
+                           path.ptr[path.size - 1] == '/')) {
         return 0;
     }
     return path.size + 1 + request->head->query.size + 1;

@@ -65,6 +65,9 @@ static void end(struct kit *kit)
 static size_t content_of(struct kit *kit, const uint8_t *file, size_t size)
 {
     struct span output = kit_output(kit);
+    if (output.size == 0) {
+        return 0;
+    }
     const uint8_t *content = memmem(output.ptr, output.size, "\r\n\r\n", 4);
     if (content == NULL) {
         return 0;
