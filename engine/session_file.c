@@ -41,7 +41,9 @@ int session_file_begin(struct gyr_conn *exchange, const struct gyr_request *requ
         return GYR_ERR_STATE;
     }
     if (request->head->method != HTTP_GET && request->head->method != HTTP_HEAD) {
-        return gyr_respond_not_allowed(exchange, "GET, HEAD");
+        int err = gyr_respond_not_allowed(exchange, "GET, HEAD");
+        STATS_ADD(&transport->core->stats, http_errors, err == 0);
+        return err;
     }
     int err = file_create(transport, request, files, path);
     if (err == GYR_ERR_HTTP_NOT_FOUND) {
@@ -262,6 +264,7 @@ static void on_open(struct transport *transport, int result)
         open_failed(transport, err);
         return;
     }
+    file->retries = 0;
     session_file_answer(transport, &status);
 }
 

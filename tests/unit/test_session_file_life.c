@@ -564,9 +564,10 @@ void session_file_counts_what_it_reads(void)
     struct kit kit;
     init(&kit);
     start(&kit, large);
-    KIT_INPUT(&kit, KIT_GET("/large.txt") KIT_GET("/none"));
+    KIT_INPUT(&kit, KIT_GET("/large.txt") KIT_GET("/none")
+                        KIT_GET("/.none") "DELETE /large.txt HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_INT(atomic_load(&kit.core->stats.file_bytes), LARGE_SIZE, "bytes of files");
-    EXPECT_INT(atomic_load(&kit.core->stats.http_errors), 1, "and errors");
+    EXPECT_INT(atomic_load(&kit.core->stats.http_errors), 3, "and errors");
     free(large);
     end(&kit);
 }
