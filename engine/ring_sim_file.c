@@ -126,6 +126,18 @@ void sim_files_free(struct sim *sim)
 
 /* ---- Walking ---- */
 
+/* Append to a text of PATH_SIZE bytes. */
+static int text_append(char *text, const char *more)
+{
+    size_t size = strlen(text);
+    size_t more_size = strlen(more);
+    if (size + more_size >= PATH_SIZE) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(text + size, more, more_size + 1);
+    return 0;
+}
+
 /* Take the first name off the rest; an empty one at its end. */
 static int name_take(struct walk *walk, char name[NAME_SIZE_MAX + 1])
 {
@@ -152,20 +164,20 @@ static int walk_up(struct walk *walk)
 
 static int walk_link(struct walk *walk, const char *target)
 {
-    char rest[PATH_SIZE];
+    char rest[PATH_SIZE] = "";
     if (++walk->links > LINKS_MAX) {
         return -ELOOP;
     }
     if (target[0] == '/') {
         return -EXDEV;
     }
-    if (strlen(target) + strlen(walk->rest) >= PATH_SIZE) {
-        return -ENAMETOOLONG;
+    /* The rest is empty or begins with a slash. */
+    int err = text_append(rest, target);
+    if (err == 0) {
+        err = text_append(rest, walk->rest);
     }
-    strcpy(rest, target); /* the rest is empty or begins with a slash */
-    strcat(rest, walk->rest);
-    strcpy(walk->rest, rest);
-    return 0;
+    memcpy(walk->rest, rest, sizeof(rest));
+    return err;
 }
 
 /* Go one name further. */
@@ -178,13 +190,13 @@ static int walk_step(const struct sim *sim, struct walk *walk, const char *name)
     if (name[0] == 0 || strcmp(name, ".") == 0) {
         return 0;
     }
-    if (size + 1 + strlen(name) >= PATH_SIZE) {
-        return -ENAMETOOLONG;
+    int err = size != 0 ? text_append(walk->at, "/") : 0;
+    if (err == 0) {
+        err = text_append(walk->at, name);
     }
-    if (size != 0) {
-        strcat(walk->at, "/");
+    if (err < 0) {
+        return err;
     }
-    strcat(walk->at, name);
     const struct sim_file *file = file_find(sim, walk->at);
     if (file == NULL) {
         return -ENOENT;
@@ -223,9 +235,13 @@ int sim_file_open(struct sim *sim, const struct sim_socket *folder, const char *
     }
     struct walk *walk = sim_alloc(1, sizeof(*walk));
     walk->floor = strlen(folder->file->path);
-    strcpy(walk->at, folder->file->path);
-    strcpy(walk->rest, path);
-    int result = walk_all(sim, walk);
+    int result = text_append(walk->at, folder->file->path);
+    if (result == 0) {
+        result = text_append(walk->rest, path);
+    }
+    if (result == 0) {
+        result = walk_all(sim, walk);
+    }
     free(walk);
     return result;
 }

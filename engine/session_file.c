@@ -41,7 +41,9 @@ int session_file_begin(struct gyr_conn *exchange, const struct gyr_request *requ
         return GYR_ERR_STATE;
     }
     if (request->head->method != HTTP_GET && request->head->method != HTTP_HEAD) {
-        return gyr_respond_not_allowed(exchange, "GET, HEAD");
+        int err = gyr_respond_not_allowed(exchange, "GET, HEAD");
+        STATS_ADD(&transport->core->stats, http_errors, err == 0);
+        return err;
     }
     int err = file_create(transport, request, files, path);
     if (err == GYR_ERR_HTTP_NOT_FOUND) {
@@ -105,11 +107,13 @@ static int file_create(struct transport *transport, const struct gyr_request *re
 }
 
 /* Where a folder without its slash is found: what was asked for, with the slash. 0 if it begins
- * with two: that would name another host (RFC 3986 section 4.2). */
+ * with two: that would name another host (RFC 3986 section 4.2). And 0 if it has its slash: then
+ * the service serves another path than was asked for, and this would go on for ever. */
 static size_t redirect_size_of(const struct gyr_request *request)
 {
     struct span path = http_slice_span(request->head->path, request->bytes);
-    if (path.size != 0 && (path.ptr[0] != '/' || (path.size > 1 && path.ptr[1] == '/'))) {
+    if (path.size != 0 && (path.ptr[0] != '/' || (path.size > 1 && path.ptr[1] == '/') ||
+                           path.ptr[path.size - 1] == '/')) {
         return 0;
     }
     return path.size + 1 + request->head->query.size + 1;
@@ -260,6 +264,7 @@ static void on_open(struct transport *transport, int result)
         open_failed(transport, err);
         return;
     }
+    file->retries = 0;
     session_file_answer(transport, &status);
 }
 

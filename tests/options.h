@@ -6,7 +6,7 @@ OPTION(cores, options_cores_are_as_many_as_named)
 OPTION(pin, options_pin_binds_each_core)
 OPTION(balance, options_balance_hash_hands_nothing_over)
 OPTION(spin_us, core_spins_after_work_and_then_sleeps)
-OPTION_PENDING(ring)
+OPTION(ring, denied_io_uring_is_1_when_it_is_asked_for)
 OPTION(cpu, options_cpu_moves_one_core)
 
 OPTION(turn_completions_max, options_turn_completions_max_bounds_a_turn)

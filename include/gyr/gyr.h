@@ -499,7 +499,7 @@ struct gyr_files;
 struct gyr_files_options {
     size_t size;               /* sizeof(struct gyr_files_options) */
     const char *index;         /* the file that stands for a folder; NULL: "index.html"; "": none */
-    const char *cache_control; /* of every answer; NULL: none */
+    const char *cache_control; /* of every answer about a file that is there; NULL: none */
     bool precompressed;        /* look for `path.br` and `path.gz` beside a file */
 };
 

@@ -7,8 +7,10 @@
  * the program where D1, B1, C1 or C3 is broken; the engine's own assertions and the sanitizers
  * do so for the rest, A1 at the end included. Here the bytes accounted to connections are added
  * up after every step (A1), and everything has to end when the server stops. */
+#include "engine/files.h"
 #include "engine/session.h"
 #include "tests/engine_kit.c" /* fuzzers link the library alone */
+#include "tests/engine_kit_file.c"
 #include "tests/engine_kit_ring.c"
 
 #define STEPS_MAX 300
@@ -19,10 +21,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct script {
     const uint8_t *data;
     size_t size;
+    struct gyr_files *files;
 };
 
 static const char GET[] = KIT_GET("/");
 static const char UPGRADE[] = KIT_UPGRADE_WITH("");
+static const char RANGE[] = "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=9-\r\n"
+                            "Accept-Encoding: br\r\nIf-None-Match: \"a\"\r\n\r\n";
 static const char POST[] = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 static const char EXPECTED[] =
     "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
@@ -66,6 +71,11 @@ static void stream_goes_on(struct kit *kit, struct gyr_conn *conn)
     struct gyr_span piece = {(char *)payload, (size_t)byte * 3};
     struct gyr_event event = {.size = sizeof(event), .data = GYR_SPAN("a\r\nb"), .id = piece};
     struct entry *entry = NULL;
+    if (session_file_is_sent(conn)) {
+        ASSERT(gyr_respond_part(conn, piece) == GYR_ERR_STATE);
+        ASSERT(gyr_respond_end(conn) == GYR_ERR_STATE);
+        return;
+    }
     switch (byte % 6) {
     case 0:
         kit->result = gyr_respond_end(conn);
@@ -104,6 +114,16 @@ static int on_any_fuzzed(struct kit *kit, struct gyr_conn *conn, const struct ki
     return act(kit, conn, event);
 }
 
+static int file_begin(struct kit *kit, struct gyr_conn *conn, const struct kit_event *event)
+{
+    static const struct gyr_span paths[] = {GYR_LITERAL("file"), GYR_LITERAL("folder"),
+                                            GYR_LITERAL("none"), GYR_LITERAL("../file")};
+    const struct script *script = kit->context;
+    uint8_t byte = take_back(kit->context);
+    int err = gyr_respond_file(conn, event->request, script->files, paths[byte % 4]);
+    return byte < 250 ? err : -EIO;
+}
+
 static int on_request_fuzzed(struct kit *kit, struct gyr_conn *conn, const struct kit_event *event)
 {
     uint8_t byte = take_back(kit->context);
@@ -135,6 +155,9 @@ static int on_request_fuzzed(struct kit *kit, struct gyr_conn *conn, const struc
     case 8:
         (void)!stream_begin(conn, STREAM_SIZE_UNKNOWN);
         return GYR_PENDING;
+    case 9:
+    case 10:
+        return file_begin(kit, conn, event);
     default:
         return act(kit, conn, event);
     }
@@ -234,9 +257,34 @@ static void peer_sends_frame(struct kit *kit)
     peer_sends(kit, frame, kit_frame(frame, first, payload, size));
 }
 
+static void file_changes(struct kit *kit, uint8_t what, uint8_t byte)
+{
+    static const int errors[] = {-EIO, -EINTR, -EMFILE, -EACCES, -EAGAIN};
+    switch (what % 4) {
+    case 0:
+        kit_file_hold(kit, byte % 2 == 0);
+        kit_file_obey(kit, byte % 4 < 2);
+        break;
+    case 1:
+        kit_file_fail(kit, errors[byte % COUNT_OF(errors)]);
+        break;
+    case 2:
+        kit_file_read_max(kit, byte);
+        break;
+    default:
+        kit_file(kit, "file", payload, (size_t)byte * (LARGE_MAX / 255));
+        break;
+    }
+    kit_run(kit);
+}
+
 static void peer_changes(struct kit *kit, uint8_t what)
 {
     uint8_t byte = take_front(kit->context);
+    if (what >= 28) {
+        file_changes(kit, what, byte);
+        return;
+    }
     switch (what % 8) {
     case 0:
         kit_room(kit, byte == 0xff ? SIZE_MAX : byte);
@@ -278,6 +326,10 @@ static void step(struct kit *kit)
         peer_sends(kit, UPGRADE, sizeof(UPGRADE) - 1);
         break;
     case 2:
+        if (what >= 224) {
+            peer_sends(kit, RANGE, sizeof(RANGE) - 1);
+            break;
+        }
         peer_sends(kit, what < 128 ? GET : EXPECTED,
                    what < 128 ? sizeof(GET) - 1 : sizeof(EXPECTED) - 1);
         break;
@@ -312,8 +364,12 @@ static void check_accounts(const struct kit *kit)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct script script = {data, size};
+    static const struct gyr_files_options files_options = {.size = sizeof(files_options),
+                                                           .precompressed = true};
+    struct script script = {data, size, NULL};
     struct kit kit;
+    int err = files_create(7, &files_options, &script.files, NULL);
+    ASSERT(err == 0);
     uint8_t options = take_front(&script);
     kit_init(&kit);
     kit.quiet = true;
@@ -337,10 +393,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kit.config.lifetime_max_ms = 100000;
     kit_start(&kit);
     kit_connect(&kit);
+    kit_file(&kit, "file", payload, 3000);
+    kit_file(&kit, "file.br", payload, 100);
+    kit_file_folder(&kit, "folder");
     for (unsigned i = 0; i < STEPS_MAX && script.size != 0; i++) {
         step(&kit);
         check_accounts(&kit);
     }
+    kit_file_hold(&kit, false);
     kit_end(&kit);
+    files_destroy(script.files);
     return 0;
 }

@@ -23,6 +23,7 @@ static void response_take(struct client *client, unsigned status, const char *he
                           struct span content);
 static size_t chunks_decode(struct world *world, struct span in, struct bytes *content,
                             bool *complete);
+static void upgrade_take(struct client *client, const char *head);
 static bool file_has_failed(const struct client *client, const struct item *owed, unsigned status);
 static bool field_find(const char *head, const char *name, char value[64]);
 
@@ -438,15 +439,7 @@ static void response_take(struct client *client, unsigned status, const char *he
         return;
     }
     if (status == 101) {
-        if (owed == NULL || owed->kind != ITEM_UPGRADE ||
-            !field_find(head, "Sec-WebSocket-Accept", value) ||
-            memcmp(value, client->accept, sizeof(client->accept)) != 0) {
-            world_fail(world, "client %u got a wrong 101", client->id);
-            return;
-        }
-        item_pop(&client->owed);
-        client->in_ws = true;
-        client_gate_open(client);
+        upgrade_take(client, head);
         return;
     }
     bool closes = field_find(head, "Connection", value) && strncmp(value, "close", 5) == 0;
@@ -489,6 +482,21 @@ static void response_take(struct client *client, unsigned status, const char *he
                    owed == NULL ? -1 : owed->kind, owed == NULL ? 0 : owed->code,
                    client->fail_status);
     }
+}
+
+static void upgrade_take(struct client *client, const char *head)
+{
+    const struct item *owed = client->owed.head;
+    char value[64];
+    if (owed == NULL || owed->kind != ITEM_UPGRADE ||
+        !field_find(head, "Sec-WebSocket-Accept", value) ||
+        memcmp(value, client->accept, sizeof(client->accept)) != 0) {
+        world_fail(client->world, "client %u got a wrong 101", client->id);
+        return;
+    }
+    item_pop(&client->owed);
+    client->in_ws = true;
+    client_gate_open(client);
 }
 
 /* The machine had no file to give. */

@@ -326,7 +326,8 @@ def a_gigabyte_takes_no_memory():
             for _ in range(size >> 20):
                 expected.update(file.read(1 << 20))
         equal(digest.digest(), expected.digest(), "the file's bytes")
-        expect(after - before < 16 * 1024, f"{before} KiB before, {after} KiB after")
+        if MODE in ("release", "debug"):  # a sanitizer keeps what was freed
+            expect(after - before < 16 * 1024, f"{before} KiB before, {after} KiB after")
         expect(server.stats()["server"]["file_bytes"] >= size, "counted")
 
 

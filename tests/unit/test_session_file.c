@@ -340,6 +340,27 @@ void session_file_redirects_to_no_other_host(void)
     end(&kit);
 }
 
+static int serve_sub(struct kit *kit, struct gyr_conn *conn, const struct kit_event *event)
+{
+    return gyr_respond_file(conn, event->request, kit->context, GYR_SPAN("sub"));
+}
+
+/* The service serves the same folder for everything. */
+void session_file_redirects_once(void)
+{
+    static const struct row rows[] = {
+        {"/any", "", MOVED("/any/")},
+        {"/any/", "", NOT_FOUND},
+        {"/", "", NOT_FOUND},
+    };
+    struct kit kit;
+    begin(&kit, NULL);
+    kit_file_folder(&kit, "sub");
+    kit.hooks[KIT_REQUEST] = serve_sub;
+    EXPECT_ROWS(&kit, rows);
+    end(&kit);
+}
+
 void session_file_may_have_no_index(void)
 {
     static const struct row rows[] = {
