@@ -83,6 +83,8 @@ SRC_SIM := $(wildcard tests/sim/main.c)
 SRC_TESTS := $(filter-out $(SRC_SIM),$(foreach dir,. unit sim socket,$(wildcard tests/$(dir)/*.c)))
 SRC_TESTS := $(patsubst tests/./%,tests/%,$(SRC_TESTS))
 SRC_EXAMPLES := $(wildcard examples/*.c)
+# examples/NAME_*.c are parts of examples/NAME.c.
+EXAMPLE_NAMES := $(foreach name,$(SRC_EXAMPLES:examples/%.c=%),$(if $(findstring _,$(name)),,$(name)))
 SRC_BENCH := $(wildcard bench/*.c)
 SRC_FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 
@@ -90,7 +92,7 @@ O := $(B)/obj
 OBJ := $(SRC_C:%.c=$(O)/%.o) $(SRC_CXX:%.cpp=$(O)/%.o)
 OBJ_TESTLIB := $(SRC_TESTLIB:%.c=$(O)/%.o)
 OBJ_TESTS := $(SRC_TESTS:%.c=$(O)/%.o)
-EXAMPLES := $(SRC_EXAMPLES:examples/%.c=$(B)/bin/gyr-%)
+EXAMPLES := $(EXAMPLE_NAMES:%=$(B)/bin/gyr-%)
 BENCHES := $(SRC_BENCH:bench/%.c=$(B)/bin/bench-%)
 SIM := $(SRC_SIM:tests/sim/main.c=$(B)/bin/sim)
 FUZZERS := $(SRC_FUZZ:tests/fuzz/%.c=build/fuzz/%)
@@ -215,9 +217,10 @@ $(O)/examples/%_html.o: examples/%.html $(B)/flags
 
 define EXAMPLE
 $(B)/bin/gyr-$(1): $(O)/examples/$(1).o $(B)/libgyr.a \
+    $(patsubst %.c,$(O)/%.o,$(wildcard examples/$(1)_*.c)) \
     $(patsubst examples/%.html,$(O)/examples/%_html.o,$(wildcard examples/$(1).html))
 endef
-$(foreach name,$(SRC_EXAMPLES:examples/%.c=%),$(eval $(call EXAMPLE,$(name))))
+$(foreach name,$(EXAMPLE_NAMES),$(eval $(call EXAMPLE,$(name))))
 
 # An example is compiled as a service would be: without LTO, against the archive.
 $(EXAMPLES):
@@ -386,7 +389,7 @@ INSTALLED = $(patsubst include/%,$(INCLUDEDIR)/%,$(wildcard include/gyr/*.h)) \
     $(MANDIR)/man1/gyr-echo.1 $(MANDIR)/man3/gyr.3 \
     $(patsubst %,$(DOCDIR)/examples/%,$(notdir $(DOC_EXAMPLES)))
 # Sources to begin with, and configuration to copy.
-DOC_EXAMPLES := $(SRC_EXAMPLES) packaging/systemd/gyr-echo.default \
+DOC_EXAMPLES := $(SRC_EXAMPLES) $(wildcard examples/*.h) packaging/systemd/gyr-echo.default \
     $(wildcard examples/*.html examples/*.conf examples/*.ini)
 
 # Paths below the prefix are written so that they move with it.

@@ -400,6 +400,7 @@ static void mail_adopt(struct core *core, struct mail *mail)
 void core_config_changed(struct core *core)
 {
     guard_configure(core);
+    report_core(core, "core.reload");
     for (uint32_t i = CORE_REFUSALS_MAX; i < core->slots.used; i++) {
         struct transport *transport = &core->transports[i];
         if (transport->state != TRANSPORT_FREE && transport->state != TRANSPORT_CLOSING) {
@@ -481,6 +482,7 @@ void core_stop(struct core *core)
 static void drain_begin(struct core *core)
 {
     core->state = CORE_DRAINING;
+    report_core(core, "core.stop");
     core->drain_start_ms = core->now_ms;
     core->drain_next = CORE_REFUSALS_MAX;
     core->drain_total = core->slots.used - CORE_REFUSALS_MAX;
@@ -531,6 +533,7 @@ static void drain_step(struct core *core)
     if (core->open_count == 0 && !accepting && core->dirty_head == CORE_INDEX_NONE &&
         core->offload_count == 0) {
         core->state = CORE_ENDED;
+        report_core(core, "core.end");
     } else if (!timer_is_running(&core->drain_timer)) {
         timer_start(&core->wheel, &core->drain_timer, core->now_ms + DRAIN_STEP_MS);
     }

@@ -74,6 +74,17 @@ void report_trouble(struct core *core, int err, uint64_t count)
     }
 }
 
+void report_core(struct core *core, const char *event)
+{
+    struct log_line line;
+    if (report_begin(core, GYR_LOG_INFO, event, &line)) {
+        log_number(&line, "connections", core->open_count);
+        log_number(&line, "accepted",
+                   atomic_load_explicit(&core->stats.accepted, memory_order_relaxed));
+        report_end(core, &line);
+    }
+}
+
 static void report_of(struct transport *transport, enum gyr_log_level level, const char *event,
                       int err)
 {

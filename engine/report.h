@@ -25,6 +25,9 @@ void report_server_end(const struct gyr_service *service, struct log_line *line)
 /* Something is wrong that the server lives with. */
 void report_trouble(struct core *core, int err, uint64_t count);
 
+/* It stops accepting, or has ended: with how many connections, and how many it has had. */
+void report_core(struct core *core, const char *event);
+
 /* A request was refused by the engine itself. */
 void report_refused(struct transport *transport, int err);
 

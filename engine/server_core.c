@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* How the cores of a server begin and end, each on its own thread. They meet before the first of
- * them takes a turn: when each has tried io_uring, if the configuration leaves the choice, since all
+ * them takes a turn: when each has tried io_uring, if the configuration leaves the choice, for all
  * take the same kind of ring; when all are made, so that they and other threads find each other
  * without a lock; and when on_core_start has succeeded on all of them. */
 #include "engine/error.h"
+#include "engine/report.h"
 #include "engine/server.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ static int server_all_made(struct gyr_server *server, struct core *core, unsigne
 static int core_begin(struct core *core, struct gyr_error *error);
 static int server_all_ready(struct gyr_server *server, int err, struct gyr_error *error);
 static void server_note_failure(struct gyr_server *server, int err, const struct gyr_error *error);
+static void report_start(const struct gyr_server *server);
 static void core_take_listeners(struct gyr_server *server, struct core *core, unsigned index);
 
 int gyr_server_start(struct gyr_server *server, struct gyr_error *error)
@@ -149,6 +151,9 @@ static int server_core_run(struct gyr_server *server, unsigned index, struct gyr
     err = server_all_ready(server, err, &failed);
     if (err == 0) {
         ASSERT(core != NULL);
+        if (index == 0) {
+            report_start(server);
+        }
         core_take_listeners(server, core, index);
         /* Partner: gyr_server_stop, which stores the request before it looks for the cores. */
         if (atomic_load_explicit(&server->stop_requested, memory_order_seq_cst)) {
@@ -307,6 +312,31 @@ static void server_note_failure(struct gyr_server *server, int err, const struct
     if (err < 0 && server->err == 0) {
         server->err = err;
         server->error = *error;
+    }
+}
+
+static void report_start(const struct gyr_server *server)
+{
+    const struct gyr_service *service = &server->service;
+    const struct gyr_config *config = &server->config;
+    struct log_line line;
+    if (server->ring_reason[0] != '\0' &&
+        report_server_begin(service, config, GYR_LOG_INFO, "server.ring", &line)) {
+        log_text(&line, "ring", server->ring_ops->name);
+        log_text(&line, "reason", server->ring_reason);
+        report_server_end(service, &line);
+    }
+    if (report_server_begin(service, config, GYR_LOG_INFO, "server.start", &line)) {
+        log_text(&line, "version", GYR_VERSION);
+        log_text(&line, "ring", server->ring_ops->name);
+        log_number(&line, "cores", server->core_count);
+        report_server_end(service, &line);
+    }
+    for (unsigned i = 0; i < server->listener_count; i++) {
+        if (report_server_begin(service, config, GYR_LOG_INFO, "server.listen", &line)) {
+            log_text(&line, "address", server->listeners[i].address.text);
+            report_server_end(service, &line);
+        }
     }
 }
 

@@ -11,10 +11,10 @@
  *     GET  /files/...  the files of the folder that --files names
  *
  * Read main first, then on_request and what it calls: functions named on_* are called by the
- * engine, on the thread of the core that has the connection. */
-#include <gyr/gyr.h>
+ * engine, on the thread of the core that has the connection. The command line, settings and
+ * signals of the program are in echo_program.c. */
+#include "examples/echo_program.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -22,41 +22,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#define ADDRESSES_MAX 16
-#define PIECE_MAX     65536
-#define PATTERN_SIZE  251 /* the content of /stream: each byte is its place modulo this */
-#define SETTINGS_MAX  256
-#define USAGE                                                                 \
-    "usage: gyr-echo [--listen ADDRESS]... [--config FILE] [--environment]\n" \
-    "                [--cores LIST] [--set NAME=VALUE]... [--files FOLDER]\n" \
-    "                [--print-config] [--check-config] [--help] [--version]\n"
+#define PIECE_MAX    65536
+#define PATTERN_SIZE 251 /* the content of /stream: each byte is its place modulo this */
 
 /* examples/echo.html, put into this program by the Makefile. */
 extern const char echo_html[];
 extern const size_t echo_html_size;
-
-/* A setting of the command line. */
-struct setting {
-    const char *name;
-    const char *value;
-    const char *origin; /* the option */
-};
-
-struct options {
-    const char *config; /* the file, or NULL */
-    bool environment;
-    bool print;
-    bool check;
-    struct setting settings[SETTINGS_MAX];
-    unsigned setting_count;
-    const char *addresses[ADDRESSES_MAX];
-    unsigned address_count;
-    const char *files; /* NULL: none are served */
-};
 
 enum task {
     TASK_NONE,
@@ -94,35 +66,14 @@ static int on_body(struct gyr_conn *conn, struct gyr_span piece, bool last);
 static void on_drain(struct gyr_conn *conn);
 static void on_timer(struct gyr_conn *conn);
 static int on_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span message);
-static void on_trouble(struct gyr_core *core, int err, uint64_t count);
-static int settings_load(const struct options *options, struct gyr_settings **settings,
-                         struct gyr_error *error);
-static void settings_print(const struct gyr_settings *settings);
-static void reload(const struct options *options, struct gyr_server *server);
-static void options_parse(struct options *options, int argc, char **argv);
-static void announce(const struct gyr_server *server);
-static void announce_ring(const struct gyr_server *server);
-static void notify(const char *state);
-static void check(int err, const struct gyr_error *error);
+static void on_log(void *user, enum gyr_log_level level, struct gyr_span line);
 
 int main(int argc, char **argv)
 {
     struct options options = {.config = NULL};
-    struct gyr_settings *settings;
     struct gyr_error error;
-    options_parse(&options, argc, argv);
-    check(settings_load(&options, &settings, &error), &error);
-    if (options.print) {
-        settings_print(settings);
-    }
-    if (options.check) {
-        check(gyr_settings_check(settings, &error), &error);
-        printf("%sgyr-echo: configuration is usable\n", options.print ? "# " : "");
-    }
-    if (options.print || options.check) {
-        gyr_settings_destroy(settings);
-        return 0;
-    }
+    program_options(&options, argc, argv);
+    struct gyr_settings *settings = program_settings_of(&options);
 
     /* The threads of the cores take no signal; sigwait below is the only place for these. */
     sigset_t signals;
@@ -146,35 +97,27 @@ int main(int argc, char **argv)
         .on_drain = on_drain,
         .on_timer = on_timer,
         .on_message = on_message,
-        .on_trouble = on_trouble,
+        .on_log = on_log,
     };
     struct gyr_server *server;
     if (options.files != NULL) {
         const struct gyr_files_options how = {.size = sizeof(how), .precompressed = true};
-        check(gyr_files_open(options.files, &how, &shared.files, &error), &error);
+        program_check(gyr_files_open(options.files, &how, &shared.files, &error), &error);
     }
-    check(gyr_server_create_with(settings, &service, &server, &error), &error);
+    program_check(gyr_server_create_with(settings, &service, &server, &error), &error);
     gyr_settings_destroy(settings);
-    for (unsigned i = 0; i < options.address_count; i++) {
-        check(gyr_server_listen(server, options.addresses[i], &error), &error);
-    }
-    /* Sockets of a service manager, as of the unit gyr-echo.socket. */
-    int passed = gyr_server_adopt_activated(server, &error);
-    check(passed < 0 ? passed : 0, &error);
-    if (passed == 0 && options.address_count == 0) {
-        check(gyr_server_listen(server, "127.0.0.1:8080", &error), &error);
-    }
-    check(gyr_server_start(server, &error), &error);
-    announce_ring(server);
-    announce(server);
-    notify("READY=1");
+    program_listen(&options, server);
+    program_check(gyr_server_start(server, &error), &error);
+    program_announce_ring(server);
+    program_announce(server);
+    program_notify("READY=1");
 
     int signal_number;
     while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP) {
-        reload(&options, server);
+        program_reload(&options, server);
     }
     atomic_store(&shared.stopping, true);
-    notify("STOPPING=1");
+    program_notify("STOPPING=1");
     gyr_server_stop(server);
     /* From here on a second signal does what it does to any program: it ends this one at once. */
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
@@ -184,11 +127,12 @@ int main(int argc, char **argv)
     return 0;
 }
 
-/* At most once a second and core. */
-static void on_trouble(struct gyr_core *core, int err, uint64_t count)
+/* In one piece, so that the lines of several cores do not mix. */
+static void on_log(void *user, enum gyr_log_level level, struct gyr_span line)
 {
-    fprintf(stderr, "gyr-echo: core %u: %s (%" PRIu64 " times)\n", gyr_core_index(core),
-            gyr_strerror(err), count);
+    (void)user;
+    (void)level;
+    fprintf(stderr, "gyr-echo: %.*s\n", (int)line.size, line.ptr);
 }
 
 /* ---- WebSocket ------------------------------------------------------------------------------- */
@@ -525,227 +469,4 @@ static int on_request(struct gyr_conn *conn, const struct gyr_request *request)
                                      : gyr_respond_not_allowed(conn, route->allow);
     }
     return gyr_respond_text(conn, 404, "text/plain", GYR_SPAN("There is nothing here.\n"));
-}
-
-/* ---- command line ---------------------------------------------------------------------------- */
-
-static void check(int err, const struct gyr_error *error)
-{
-    if (err != 0) {
-        fprintf(stderr, "gyr-echo: %s\n", error->text);
-        exit(1);
-    }
-}
-
-static void usage_fail(const char *what, const char *argument)
-{
-    fprintf(stderr, "gyr-echo: %s: %s; see gyr-echo --help\n", what, argument);
-    exit(2);
-}
-
-static void help_print(void)
-{
-    static char settings[32768];
-    struct gyr_config config = gyr_config_default();
-    gyr_config_print(&config, settings, sizeof(settings));
-    printf(
-        USAGE
-        "\n"
-        "  --listen ADDRESS  127.0.0.1:8080, [::1]:8080, unix:/path; without any: the\n"
-        "                    sockets that systemd passes, or else 127.0.0.1:8080\n"
-        "  --config FILE     read settings: name = value lines, and those of one core after a\n"
-        "                    line [core 1]; SIGHUP reads it again and takes over what can change\n"
-        "  --environment     read settings from GYR_<NAME> and GYR_CORE_1_<NAME>\n"
-        "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
-        "  --set NAME=VALUE  one setting, of one core with --set 'core 1.spin_us=50'\n"
-        "  --files FOLDER    serve its files below /files/\n"
-        "  --print-config    say what is set, and by whom, and end\n"
-        "  --check-config    say whether a start could use it, and end\n"
-        "\n"
-        "The command line wins over the environment, that over the file. The settings:\n\n%s",
-        settings);
-    exit(0);
-}
-
-static void setting_add(struct options *options, const char *name, const char *value,
-                        const char *origin)
-{
-    if (options->setting_count == SETTINGS_MAX) {
-        usage_fail("too many settings", name);
-    }
-    options->settings[options->setting_count++] =
-        (struct setting){.name = name, .value = value, .origin = origin};
-}
-
-static void setting_split(struct options *options, char *setting)
-{
-    char *equals = strchr(setting, '=');
-    if (equals == NULL) {
-        usage_fail("--set wants NAME=VALUE", setting);
-        return;
-    }
-    *equals = '\0';
-    setting_add(options, setting, equals + 1, "--set");
-}
-
-static void options_parse(struct options *options, int argc, char **argv)
-{
-    static const struct option known[] = {
-        {"listen", required_argument, NULL, 'l'},
-        {"config", required_argument, NULL, 'f'},
-        {"environment", no_argument, NULL, 'e'},
-        {"cores", required_argument, NULL, 'c'},
-        {"set", required_argument, NULL, 's'},
-        {"print-config", no_argument, NULL, 'p'},
-        {"check-config", no_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {"files", required_argument, NULL, 'd'},
-        {NULL, 0, NULL, 0},
-    };
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        switch (option) {
-        case 'l':
-            if (options->address_count == ADDRESSES_MAX) {
-                usage_fail("too many addresses", optarg);
-            }
-            options->addresses[options->address_count++] = optarg;
-            break;
-        case 'f':
-            options->config = optarg;
-            break;
-        case 'e':
-            options->environment = true;
-            break;
-        case 'c':
-            setting_add(options, "cores", optarg, "--cores");
-            break;
-        case 's':
-            setting_split(options, optarg);
-            break;
-        case 'p':
-            options->print = true;
-            break;
-        case 'k':
-            options->check = true;
-            break;
-        case 'd':
-            options->files = optarg;
-            break;
-        case 'h':
-            help_print();
-            break;
-        case 'v':
-            printf("gyr-echo " GYR_VERSION "\n");
-            exit(0);
-        default:
-            usage_fail("unknown option, or its value is missing", argv[optind - 1]);
-        }
-    }
-    if (optind < argc) {
-        usage_fail("unexpected argument", argv[optind]);
-    }
-}
-
-/* ---- settings -------------------------------------------------------------------------------- */
-
-/* The layers, from the weakest to the strongest. */
-static int settings_load(const struct options *options, struct gyr_settings **settings_out,
-                         struct gyr_error *error)
-{
-    struct gyr_settings *settings;
-    int err = gyr_settings_create(NULL, &settings, error);
-    if (err != 0) {
-        return err;
-    }
-    if (options->config != NULL) {
-        err = gyr_settings_read(settings, options->config, error);
-    }
-    if (err == 0 && options->environment) {
-        err = gyr_settings_environment(settings, error);
-    }
-    for (unsigned i = 0; err == 0 && i < options->setting_count; i++) {
-        const struct setting *setting = &options->settings[i];
-        err = gyr_settings_set(settings, setting->name, setting->value, setting->origin, error);
-    }
-    if (err != 0) {
-        gyr_settings_destroy(settings);
-        return err;
-    }
-    *settings_out = settings;
-    return 0;
-}
-
-static void settings_print(const struct gyr_settings *settings)
-{
-    size_t size = gyr_settings_print(settings, NULL, 0) + 1;
-    char *text = malloc(size);
-    if (text != NULL) {
-        gyr_settings_print(settings, text, size);
-        fputs(text, stdout);
-    }
-    free(text);
-}
-
-/* SIGHUP: a mistake in the file is said, and the server goes on as it was. */
-static void reload(const struct options *options, struct gyr_server *server)
-{
-    struct gyr_settings *settings = NULL;
-    struct gyr_error error;
-    int err = settings_load(options, &settings, &error);
-    if (err == 0) {
-        err = gyr_server_reload(server, settings, &error);
-    }
-    if (err == 0) {
-        printf("gyr-echo: %s: settings are reloaded\n", options->config);
-    } else {
-        fprintf(stderr, "gyr-echo: nothing is reloaded: %s\n", error.text);
-    }
-    fflush(stdout);
-    gyr_settings_destroy(settings);
-}
-
-static void announce(const struct gyr_server *server)
-{
-    char address[128];
-    for (unsigned i = 0; gyr_server_address(server, i, address, sizeof(address)); i++) {
-        bool path = strncmp(address, "unix:", 5) == 0;
-        printf("%s%s%s%s", i == 0 ? "gyr-echo: listening on " : ", ", path ? "" : "http://",
-               address, path ? "" : "/");
-    }
-    unsigned count = gyr_server_core_count(server);
-    printf(" with %u %s\n", count, count == 1 ? "core" : "cores");
-    fflush(stdout);
-}
-
-/* The kernel's io_uring may be forbidden or missing: the line says how to get it. */
-static void announce_ring(const struct gyr_server *server)
-{
-    const char *reason = gyr_server_ring_reason(server);
-    if (reason[0] != '\0') {
-        fprintf(stderr, "gyr-echo: %s instead of io_uring: %s\n", gyr_server_ring(server), reason);
-    }
-}
-
-/* Tell the service manager how far we are, if it wants to know: sd_notify(3). */
-static void notify(const char *state)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (path == NULL || strlen(path) >= sizeof(address.sun_path)) {
-        return;
-    }
-    size_t size = strlen(path);
-    memcpy(address.sun_path, path, size);
-    if (path[0] == '@') { /* a name without a file begins with a zero */
-        address.sun_path[0] = '\0';
-    }
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0) {
-        /* If nobody hears it, the manager's time limit decides. */
-        (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
-                     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
-        close(fd);
-    }
 }

@@ -75,8 +75,8 @@ def clients_beyond_the_descriptors_wait_for_their_turn():
         for http in clients[:LIMIT // 2]:
             answered(http)
         eventually(lambda: server.troubles, "trouble is reported")
-        expect(re.fullmatch(r"gyr-echo: core 0: Too many open files \(\d+ times\)\n", server.troubles[0]),
-               server.troubles[0])
+        line = r'gyr-echo: \S+ warning trouble core=0 error="Too many open files" count=\d+\n'
+        expect(re.fullmatch(line, server.troubles[0]), server.troubles[0])
         open_now = stats(clients[0])["connections"]
         expect(LIMIT // 2 <= open_now < LIMIT, f"{open_now} are open")
         clients[0].socket.close()
@@ -99,7 +99,7 @@ def waiting_for_descriptors_is_no_busy_loop():
         reported = len(server.troubles)
         eventually(lambda: len(server.troubles) >= reported + 2, "it goes on")
         turns = stats(clients[0])["turns"] - before
-        attempts = sum(int(re.search(r"\((\d+) times\)", line)[1]) for line in server.troubles[reported - 1:])
+        attempts = sum(int(re.search(r"count=(\d+)", line)[1]) for line in server.troubles[reported - 1:])
         expect(attempts < 200, f"{attempts} attempts in two reports")
         expect(turns <= 20 * attempts + 200, f"{turns} turns for {attempts} attempts")
         for http in clients:

@@ -27,11 +27,11 @@
 
 struct option_row {
     const char *option;
-    const char *test; /* NULL: pending */
+    const char *test;
 };
 
 static const struct option_row options[] = {
-#define OPTION(option, test)   {#option, #test},
+#define OPTION(option, test) {#option, #test},
 #include "tests/options.h"
 #undef OPTION
 };
