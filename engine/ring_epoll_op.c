@@ -25,8 +25,24 @@ static uint32_t *chain_of(const struct epoll_table *table, uint64_t user_data)
 static void chain_add(struct epoll_table *table, uint32_t index)
 {
     uint32_t *chain = chain_of(table, table->ops[index].user_data);
-    table->ops[index].hash_next = *chain;
+    table->ops[index].hash_next = *chain & (EPOLL_OP_COUNT_MAX - 1);
     *chain = index;
+}
+
+static void chain_remove(struct epoll_table *table, uint32_t index)
+{
+    struct epoll_op *ops = table->ops;
+    uint32_t *chain = chain_of(table, ops[index].user_data);
+    if (*chain == index) {
+        *chain = ops[index].hash_next;
+        return;
+    }
+    uint32_t before = *chain;
+    while (ops[before].hash_next != index) {
+        ASSERT(before != EPOLL_OP_NONE);
+        before = ops[before].hash_next;
+    }
+    ops[before].hash_next = ops[index].hash_next;
 }
 
 int epoll_table_reserve(struct epoll_table *table, int fd)
@@ -46,7 +62,7 @@ static int ops_grow(struct epoll_table *table)
 {
     size_t room = MAX(table->op_room * (size_t)2, (size_t)ROOM_MIN);
     uint32_t *chains =
-        room > UINT32_MAX ? NULL : pages_grow(NULL, 0, room * sizeof(*table->chains));
+        room > EPOLL_OP_COUNT_MAX ? NULL : pages_grow(NULL, 0, room * sizeof(*table->chains));
     if (chains == NULL) {
         return -ENOMEM;
     }
@@ -165,12 +181,7 @@ void epoll_op_end(struct epoll_table *table, uint32_t index)
         place = &table->ops[*place].next;
     }
     *place = op->next;
-    place = chain_of(table, op->user_data);
-    while (*place != index) {
-        ASSERT(*place != EPOLL_OP_NONE);
-        place = &table->ops[*place].hash_next;
-    }
-    *place = op->hash_next;
+    chain_remove(table, index);
     op->kind = EPOLL_OP_DONE;
     op->next = EPOLL_OP_NONE;
     op->fd = -1;

@@ -6,7 +6,8 @@
 
 #include "base/base.h"
 
-#define EPOLL_OP_NONE 0 /* the operation with this index is nobody's */
+#define EPOLL_OP_NONE      0         /* the operation with this index is nobody's */
+#define EPOLL_OP_COUNT_MAX (1 << 24) /* of one ring */
 
 enum epoll_op_kind {
     EPOLL_OP_ACCEPT,
@@ -19,17 +20,23 @@ enum epoll_op_kind {
 /* An operation, named by its index: the table may move. */
 struct epoll_op {
     uint64_t user_data;
-    const uint8_t *bytes; /* of a send; the caller's */
-    uint32_t size;        /* of a send */
-    int32_t result;       /* of one that is done */
-    int32_t fd;           /* of one that is done: a new one, or -1 */
-    uint32_t next;        /* of the same descriptor; of the done; of the free */
-    uint32_t hash_next;   /* in the same chain */
-    uint16_t events;      /* of a poll */
-    uint8_t kind;         /* enum epoll_op_kind */
-    bool multishot;       /* of a poll */
+    union {
+        const uint8_t *bytes; /* of a send; the caller's */
+        struct {              /* of a poll */
+            uint16_t events;
+            bool multishot;
+        };
+    };
+    union {
+        uint32_t size;  /* of a send */
+        int32_t result; /* of one that is done */
+    };
+    int32_t fd;              /* of one that is done: a new one, or -1 */
+    uint32_t next;           /* of the same descriptor; of the done; of the free */
+    uint32_t hash_next : 24; /* in the same chain */
+    uint32_t kind : 8;       /* enum epoll_op_kind */
 };
-static_assert(sizeof(struct epoll_op) == 40, "one for each connection");
+static_assert(sizeof(struct epoll_op) == 32, "one for each connection");
 
 enum epoll_descriptor_flags {
     EPOLL_F_WATCHED = 1 << 0,  /* epoll reports its changes */
