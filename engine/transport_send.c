@@ -17,6 +17,7 @@
 
 #define MERGE_SIZE_MAX    65536 /* of small entries sent as one */
 #define OVERTAKE_SIZE_MIN 4096  /* bytes queued before a control frame overtakes messages */
+#define PONGS_MAX         16    /* that wait */
 #define MERGE_ENTRY_MAX   8192  /* an entry up to this is worth copying to save a send */
 
 static bool output_is_direct(const struct transport *transport, size_t size);
@@ -35,6 +36,11 @@ static void drain_check(struct transport *transport);
 static size_t entry_memory(size_t capacity)
 {
     return offsetof(struct entry, bytes) + WS_SERVER_HEADER_SIZE_MAX + capacity + MESSAGE_PADDING;
+}
+
+static bool entry_is_pong(const struct entry *entry)
+{
+    return entry->kind == ENTRY_CONTROL && entry->opcode == WS_OPCODE_PONG;
 }
 
 static size_t entry_wire_size(const struct entry *entry)
@@ -286,29 +292,35 @@ int transport_send_control(struct transport *transport, uint8_t opcode, struct s
     return 0;
 }
 
-/* Only the newest Pong is owed (RFC 6455 section 5.5.3): drop one that waits. Where queue_insert
- * has put it, no more than OVERTAKE_SIZE_MIN bytes stand before it. */
+/* Only the newest Pong is owed (RFC 6455 section 5.5.3), but peers may count on an answer to each of
+ * a few: let PONGS_MAX wait, and none that the next one will overtake. Where queue_insert has put
+ * them, no more than OVERTAKE_SIZE_MIN bytes stand between. */
 static void pong_drop(struct transport *transport)
 {
-    struct entry **place = queue_controls(transport);
+    bool far = transport->queued_size >= OVERTAKE_SIZE_MIN;
+    unsigned count = 0;
     size_t passed = 0;
-    while (*place != NULL && passed <= OVERTAKE_SIZE_MIN &&
-           ((*place)->kind != ENTRY_CONTROL || (*place)->opcode != WS_OPCODE_PONG)) {
-        passed += entry_wire_size(*place);
-        place = &(*place)->next;
+    for (const struct entry *entry = *queue_controls(transport);
+         entry != NULL && passed <= OVERTAKE_SIZE_MIN; entry = entry->next) {
+        count += entry_is_pong(entry);
+        passed += entry_wire_size(entry);
     }
-    struct entry *entry = *place;
-    if (entry == NULL || passed > OVERTAKE_SIZE_MIN) {
-        return;
+    struct entry **place = queue_controls(transport);
+    while (count >= (far ? 1 : PONGS_MAX)) {
+        while (!entry_is_pong(*place)) {
+            place = &(*place)->next;
+        }
+        struct entry *entry = *place;
+        *place = entry->next;
+        if (entry->next == NULL) {
+            bool was_only = place == &transport->queue_head;
+            transport->queue_tail = was_only ? NULL : CONTAINER_OF(place, struct entry, next);
+        }
+        transport->queued_size -= (uint32_t)entry_wire_size(entry);
+        transport->queue_memory -= (uint32_t)entry_memory(entry->capacity);
+        entry_free(transport, entry);
+        count--;
     }
-    *place = entry->next;
-    if (entry->next == NULL) {
-        bool was_only = place == &transport->queue_head;
-        transport->queue_tail = was_only ? NULL : CONTAINER_OF(place, struct entry, next);
-    }
-    transport->queued_size -= (uint32_t)entry_wire_size(entry);
-    transport->queue_memory -= (uint32_t)entry_memory(entry->capacity);
-    entry_free(transport, entry);
 }
 
 size_t transport_queued_size(const struct transport *transport)
