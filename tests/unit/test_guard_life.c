@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* The policies of a public server over the life of a connection: what one request, one rate or one
+ * configuration leaves behind for the next. */
+#include "engine/guard.h"
+
+#include "engine/config.h"
+#include "tests/engine_kit.h"
+#include "tests/http_kit.h"
+#include "tests/parser_kit.h"
+#include "tests/run_tests.h"
+
+static void set(struct kit *kit, const char *name, const char *value)
+{
+    struct gyr_error error = {""};
+    EXPECT_INT(gyr_config_set(&kit->config, name, value, &error), 0, error.text);
+}
+
+static void reload(struct kit *kit, const char *name, const char *value)
+{
+    set(kit, name, value);
+    core_config_changed(kit->core);
+    kit_run(kit);
+}
+
+static bool answered(struct kit *kit, const char *status_code)
+{
+    struct span output = kit_output(kit);
+    return output.size >= 12 && memcmp(output.ptr, "HTTP/1.1 ", 9) == 0 &&
+           memcmp(output.ptr + 9, status_code, 3) == 0;
+}
+
+/* ---- rates ---- */
+
+static void opened(struct kit *kit, const char *name, const char *value, const char *action)
+{
+    kit_init(kit);
+    kit->service.on_log = kit_on_log;
+    kit->service.user = kit;
+    set(kit, name, value);
+    set(kit, "message_burst_max", "1");
+    set(kit, "byte_burst_max", "1k");
+    set(kit, "rate_action", action);
+    kit_start(kit);
+    kit_open(kit);
+}
+
+void guard_rate_that_is_exceeded_is_told_once(void)
+{
+    struct kit kit;
+    char payload[2000] = "";
+    opened(&kit, "byte_rate_max", "1000", "close");
+    kit_input_frame(&kit, 0x82, payload, sizeof(payload));
+    EXPECT_OUTPUT(&kit, "\x88\x02\x03\xf0", "Close 1008");
+    EXPECT(kit_line_has(&kit, "websocket.failed"), "told");
+    for (unsigned i = 0; i < 3; i++) {
+        kit_input_frame(&kit, 0x82, payload, sizeof(payload));
+    }
+    EXPECT(!kit_line_has(&kit, "websocket.failed"), "what was on its way is no news");
+    EXPECT_INT(kit.core->stats.rate_limited, 1, "counted once");
+    EXPECT_INT(kit_output(&kit).size, 0, "nor answered again");
+    kit_input_frame(&kit, 0x88, "\x03\xf0", 2);
+    EXPECT(kit_is_ended(&kit), "closed");
+    EXPECT_INT(kit.counts[KIT_CLOSE], 1, "once");
+    kit_end(&kit);
+}
+
+void guard_rate_does_not_hold_up_the_closing_handshake(void)
+{
+    static const char *const rates[] = {"byte_rate_max", "message_rate_max"};
+    for (size_t i = 0; i < COUNT_OF(rates); i++) {
+        for (unsigned late = 0; late < 2; late++) {
+            struct kit kit;
+            char payload[2000] = "";
+            opened(&kit, rates[i], "1", "pause");
+            kit_input_frame(&kit, 0x82, payload, sizeof(payload));
+            kit_input_frame(&kit, 0x82, payload, sizeof(payload));
+            EXPECT_INT(kit.core->stats.rate_limited, 1, "paused");
+            unsigned messages = kit.counts[KIT_MESSAGE];
+            if (late == 0) {
+                kit_input_frame(&kit, 0x88, "\x03\xe8", 2);
+                EXPECT_INT(kit.counts[KIT_CLOSE], 0, "its Close waits with the rest");
+            }
+            EXPECT_INT(gyr_close(kit_conn(&kit), 1000, (struct gyr_span){0}), 0, "ours");
+            kit_run(&kit);
+            if (late != 0) {
+                kit_input_frame(&kit, 0x82, payload, sizeof(payload));
+                kit_input_frame(&kit, 0x88, "\x03\xe8", 2);
+            }
+            EXPECT_INT(kit.counts[KIT_CLOSE], 1, "it is found at once");
+            EXPECT_INT(kit.counts[KIT_MESSAGE], messages, "and nothing else is handed over");
+            EXPECT(kit_is_ended(&kit), "in order");
+            EXPECT_INT(kit.core->stats.timeouts, 0, "without a time limit");
+            kit_end(&kit);
+        }
+    }
+}
