@@ -94,3 +94,21 @@ void guard_rate_does_not_hold_up_the_closing_handshake(void)
         }
     }
 }
+
+void guard_reload_ends_the_waits_of_an_old_rate(void)
+{
+    static const char *const rates[] = {"byte_rate_max", "message_rate_max"};
+    for (size_t i = 0; i < COUNT_OF(rates); i++) {
+        struct kit kit;
+        char payload[2000] = "";
+        opened(&kit, rates[i], "1", "pause");
+        for (unsigned k = 0; k < 4; k++) {
+            kit_input_frame(&kit, 0x82, payload, sizeof(payload));
+        }
+        EXPECT(kit.counts[KIT_MESSAGE] < 4, "it waits, for hours");
+        reload(&kit, rates[i], i == 0 ? "0" : "1000000");
+        kit_advance(&kit, 10);
+        EXPECT_INT(kit.counts[KIT_MESSAGE], 4, "no longer");
+        kit_end(&kit);
+    }
+}
