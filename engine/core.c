@@ -400,6 +400,7 @@ static void mail_adopt(struct core *core, struct mail *mail)
 void core_config_changed(struct core *core)
 {
     guard_configure(core);
+    core->log_gate.rate = (struct rate){0}; /* it was filled at the old log_rate_max */
     report_core(core, "core.reload");
     for (uint32_t i = CORE_REFUSALS_MAX; i < core->slots.used; i++) {
         struct transport *transport = &core->transports[i];

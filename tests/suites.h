@@ -163,6 +163,7 @@ SUITE(guard_life)
 TEST(guard_life, guard_rate_that_is_exceeded_is_told_once)
 TEST(guard_life, guard_rate_does_not_hold_up_the_closing_handshake)
 TEST(guard_life, guard_reload_ends_the_waits_of_an_old_rate)
+TEST(guard_life, guard_reload_of_the_rate_of_lines_does_not_silence_the_log)
 
 SUITE(http_accept)
 TEST(http_accept, http_accept_orders_codings_by_weight)

@@ -112,3 +112,24 @@ void guard_reload_ends_the_waits_of_an_old_rate(void)
         kit_end(&kit);
     }
 }
+
+void guard_reload_of_the_rate_of_lines_does_not_silence_the_log(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.service.on_log = kit_on_log;
+    kit.service.user = &kit;
+    set(&kit, "access_log", "1");
+    kit_start(&kit);
+    kit_advance(&kit, 100000);
+    kit_connect(&kit);
+    KIT_INPUT(&kit, KIT_GET("/a"));
+    EXPECT(kit_line_has(&kit, "target=/a"), "at the larger rate");
+    reload(&kit, "log_rate_max", "10");
+    kit_advance(&kit, 1000);
+    kit_line_has(&kit, "");
+    KIT_INPUT(&kit, KIT_GET("/b"));
+    EXPECT(kit_line_has(&kit, "target=/b"), "at the smaller rate");
+    EXPECT_INT(kit.core->stats.log_dropped, 0, "none was dropped");
+    kit_end(&kit);
+}
