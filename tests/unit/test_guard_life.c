@@ -133,3 +133,111 @@ void guard_reload_of_the_rate_of_lines_does_not_silence_the_log(void)
     EXPECT_INT(kit.core->stats.log_dropped, 0, "none was dropped");
     kit_end(&kit);
 }
+
+/* ---- clients that share a connection of their proxy ---- */
+
+static void shared(struct kit *kit)
+{
+    kit_init(kit);
+    kit->service.on_log = kit_on_log;
+    kit->service.user = kit;
+    set(kit, "trusted_proxies", "192.0.2.1");
+    set(kit, "forwarded", "x-forwarded-for");
+    set(kit, "access_log", "1");
+    kit_start(kit);
+    kit_connect(kit);
+}
+
+#define GET_OF(client) "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " client "\r\n\r\n"
+
+void guard_client_of_one_request_is_not_that_of_the_next(void)
+{
+    static const struct {
+        const char *why;
+        const char *request;
+    } rows[] = {
+        {"no client named", KIT_GET("/")},
+        {"malformed", "GET /\n\n"},
+        {"a method that is not offered", "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n"},
+        {"a host that is not served", "GET / HTTP/1.1\r\nHost: b\r\n\r\n"},
+        {"a malformed field", "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: ?\r\n\r\n"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct kit kit;
+        shared(&kit);
+        reload(&kit, "hosts", "a");
+        KIT_INPUT(&kit, GET_OF("198.51.100.7"));
+        EXPECT(kit_line_has(&kit, "client=198.51.100.7 "), "the first");
+        kit_input(&kit, rows[i].request, strlen(rows[i].request));
+        EXPECT(kit.lines.size != 0, rows[i].why);
+        EXPECT(!kit_line_has(&kit, "198.51.100.7"), rows[i].why);
+        kit_end(&kit);
+    }
+}
+
+void guard_client_is_named_for_requests_that_are_refused(void)
+{
+    struct kit kit;
+    shared(&kit);
+    reload(&kit, "hosts", "a");
+    KIT_INPUT(&kit, "GET / HTTP/1.1\r\nHost: b\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n");
+    EXPECT(answered(&kit, "421"), "its host is not served");
+    EXPECT(kit_line_has(&kit, "client=198.51.100.7 "), "but the operator can see who asks");
+    kit_end(&kit);
+}
+
+void guard_client_is_that_of_the_proxy_when_its_word_is_no_longer_taken(void)
+{
+    struct kit kit;
+    shared(&kit);
+    KIT_INPUT(&kit, GET_OF("198.51.100.7"));
+    reload(&kit, "forwarded", "none");
+    kit_line_has(&kit, "");
+    KIT_INPUT(&kit, GET_OF("198.51.100.8"));
+    EXPECT(kit_line_has(&kit, "client=192.0.2.1:"), "nobody else is known");
+    kit_end(&kit);
+}
+
+static int deny(struct kit *kit, struct gyr_conn *conn, const struct kit_event *event)
+{
+    (void)kit;
+    (void)event;
+    return gyr_respond_text(conn, 401, "text/plain", GYR_SPAN("no"));
+}
+
+void guard_handshakes_that_are_denied_are_not_counted_on(void)
+{
+    static const uint8_t secret[16] = "sixteen bytes..";
+    static const char UPGRADE[] = KIT_UPGRADE_WITH("X-Forwarded-For: 198.51.100.7\r\n");
+    static const char OTHER[] = KIT_UPGRADE_WITH("X-Forwarded-For: 198.51.100.8\r\n");
+    struct address_table *table = NULL;
+    struct kit kit;
+    EXPECT_INT(address_table_create(secret, &table), 0, "made");
+    kit_init(&kit);
+    kit.addresses = table;
+    set(&kit, "trusted_proxies", "192.0.2.1");
+    set(&kit, "forwarded", "x-forwarded-for");
+    set(&kit, "address_connections_max", "1");
+    kit_start(&kit);
+    kit_connect(&kit);
+    int proxy = kit.fd;
+    kit.hooks[KIT_REQUEST] = deny;
+    KIT_INPUT(&kit, UPGRADE);
+    EXPECT(answered(&kit, "401"), "denied by the service");
+    EXPECT_INT(address_table_size(table).address_count, 0, "it has no WebSocket");
+    kit.hooks[KIT_REQUEST] = NULL;
+    kit_connect(&kit);
+    KIT_INPUT(&kit, UPGRADE);
+    EXPECT(answered(&kit, "101"), "so it may have one");
+    kit.fd = proxy;
+    kit_forget(&kit);
+    KIT_INPUT(&kit, OTHER);
+    EXPECT(answered(&kit, "101"), "and on the first connection another client");
+    EXPECT_INT(address_table_size(table).address_count, 2, "each is counted as itself");
+    kit_connect(&kit);
+    KIT_INPUT(&kit, OTHER);
+    EXPECT(answered(&kit, "503"), "which has no other");
+    kit_end(&kit);
+    EXPECT_INT(address_table_size(table).address_count, 0, "all have left");
+    address_table_destroy(table);
+}
