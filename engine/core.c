@@ -374,17 +374,17 @@ static void place(struct core *core, int fd)
         core_hand_over(core, best, fd);
         return;
     }
-    atomic_fetch_add_explicit(&core->load, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&core->load, 1, memory_order_seq_cst);
     transport_open(core, fd);
 }
 
 void core_hand_over(struct core *from, struct core *to, int fd)
 {
     struct mail mail = {.run = mail_adopt, .handle = (uint64_t)fd};
-    atomic_fetch_add_explicit(&to->load, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&to->load, 1, memory_order_seq_cst);
     if (mailbox_put(&to->mailbox, &mail, from->ring) < 0) {
         atomic_fetch_sub_explicit(&to->load, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&from->load, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&from->load, 1, memory_order_seq_cst);
         transport_open(from, fd);
         return;
     }

@@ -106,7 +106,8 @@ int guard_admit(struct core *core, int fd, struct visitor *visitor)
 }
 
 /* Whoever comes counts itself before it looks, so that two that come at once cannot both find the
- * last place: it may only happen that neither does. */
+ * last place: it may only happen that neither does. Partners: place and core_hand_over, which count
+ * in the same order. */
 static bool total_is_reached(const struct core *core)
 {
     uint64_t total = 0;
