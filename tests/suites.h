@@ -169,6 +169,11 @@ TEST(guard_life, guard_client_is_named_for_requests_that_are_refused)
 TEST(guard_life, guard_client_is_that_of_the_proxy_when_its_word_is_no_longer_taken)
 TEST(guard_life, guard_handshakes_that_are_denied_are_not_counted_on)
 
+SUITE(guard_random)
+TEST(guard_random, guard_leaves_nothing_behind_whatever_happens)
+TEST(guard_random, guard_rate_pause_never_waits_for_ever)
+TEST(guard_random, guard_rate_lets_every_request_be_answered)
+
 SUITE(http_accept)
 TEST(http_accept, http_accept_orders_codings_by_weight)
 TEST(http_accept, http_accept_leaves_out_what_is_excluded)
