@@ -374,17 +374,17 @@ static void place(struct core *core, int fd)
         core_hand_over(core, best, fd);
         return;
     }
-    atomic_fetch_add_explicit(&core->load, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&core->load, 1, memory_order_seq_cst);
     transport_open(core, fd);
 }
 
 void core_hand_over(struct core *from, struct core *to, int fd)
 {
     struct mail mail = {.run = mail_adopt, .handle = (uint64_t)fd};
-    atomic_fetch_add_explicit(&to->load, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&to->load, 1, memory_order_seq_cst);
     if (mailbox_put(&to->mailbox, &mail, from->ring) < 0) {
         atomic_fetch_sub_explicit(&to->load, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&from->load, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&from->load, 1, memory_order_seq_cst);
         transport_open(from, fd);
         return;
     }
@@ -400,6 +400,7 @@ static void mail_adopt(struct core *core, struct mail *mail)
 void core_config_changed(struct core *core)
 {
     guard_configure(core);
+    core->log_gate.rate = (struct rate){0}; /* it was filled at the old log_rate_max */
     report_core(core, "core.reload");
     for (uint32_t i = CORE_REFUSALS_MAX; i < core->slots.used; i++) {
         struct transport *transport = &core->transports[i];

@@ -16,6 +16,8 @@
 static size_t visitors_size(const struct core *core);
 static bool total_is_reached(const struct core *core);
 static int count(struct core *core, struct visitor *visitor);
+static int client_take(struct transport *transport, const struct http_request *head,
+                       const uint8_t *bytes);
 static bool exceeds(struct transport *transport, uint64_t wait_ns);
 
 static struct span list_of(const char *text)
@@ -67,11 +69,12 @@ void guard_configure(struct core *core)
         flags |= GUARD_F_ACCESS | GUARD_F_ADDRESS;
     }
     core->guard_flags = flags;
-    /* What a bucket holds means something for one rate only: all begin full. */
+    /* What a bucket holds means something for one rate only: all begin full, and nobody waits. */
     guard->upgrades = (struct rate){0};
     for (uint32_t i = 0; core->visitors_used && i < core->slots.used; i++) {
         guard->visitors[i].messages = (struct rate){0};
         guard->visitors[i].bytes = (struct rate){0};
+        guard->visitors[i].rate_end_ns = 0;
     }
 }
 
@@ -103,7 +106,8 @@ int guard_admit(struct core *core, int fd, struct visitor *visitor)
 }
 
 /* Whoever comes counts itself before it looks, so that two that come at once cannot both find the
- * last place: it may only happen that neither does. */
+ * last place: it may only happen that neither does. Partners: place and core_hand_over, which count
+ * in the same order. */
 static bool total_is_reached(const struct core *core)
 {
     uint64_t total = 0;
@@ -180,28 +184,48 @@ int guard_header(struct transport *transport, const struct address *source)
 int guard_request(struct transport *transport, const struct http_request *head,
                   const uint8_t *bytes)
 {
-    struct core *core = transport->core;
+    const struct core *core = transport->core;
     const struct gyr_config *config = core->config;
-    if ((core->guard_flags & GUARD_F_HOSTS) != 0 &&
+    int err = 0;
+    if ((core->guard_flags & GUARD_F_FORWARDED) != 0) {
+        err = client_take(transport, head, bytes); /* first: a refusal is logged with its client */
+    }
+    if (err == 0 && (core->guard_flags & GUARD_F_HOSTS) != 0 &&
         !host_is_served(http_slice_span(head->host, bytes), list_of(config->hosts))) {
-        STATS_ADD(&core->stats, forbidden, 1);
-        return GYR_ERR_HTTP_MISDIRECTED;
+        err = GYR_ERR_HTTP_MISDIRECTED;
     }
-    if ((core->guard_flags & GUARD_F_FORWARDED) == 0) {
-        return 0;
+    if (err < 0) {
+        STATS_ADD(&transport->core->stats, forbidden, 1);
     }
+    return err;
+}
+
+/* Whom does a trusted proxy name? */
+static int client_take(struct transport *transport, const struct http_request *head,
+                       const uint8_t *bytes)
+{
+    const struct core *core = transport->core;
     struct visitor *visitor = guard_visitor(transport);
     if ((visitor->flags & VISITOR_F_TRUSTED) == 0) {
         return 0;
     }
     enum forwarded_kind kind =
-        config->forwarded == GYR_FORWARDED_X ? FORWARDED_X : FORWARDED_RFC_7239;
-    int err =
-        forwarded_client(head, bytes, kind, &core->guard.proxies, &visitor->peer, &visitor->client);
-    if (err < 0) {
-        STATS_ADD(&core->stats, forbidden, 1);
+        core->config->forwarded == GYR_FORWARDED_X ? FORWARDED_X : FORWARDED_RFC_7239;
+    return forwarded_client(head, bytes, kind, &core->guard.proxies, &visitor->peer,
+                            &visitor->client);
+}
+
+void guard_request_end(struct transport *transport)
+{
+    struct visitor *visitor = guard_visitor(transport);
+    if ((visitor->flags & VISITOR_F_TRUSTED) == 0) {
+        return; /* the connection has one client, who is counted while it is there */
     }
-    return err;
+    visitor->client = visitor->peer;
+    if ((visitor->flags & VISITOR_F_COUNTED) != 0) {
+        address_table_leave(transport->core->guard.addresses, &visitor->counted);
+        visitor->flags &= ~(uint32_t)VISITOR_F_COUNTED;
+    }
 }
 
 int guard_handshake(struct transport *transport, const struct http_request *head,

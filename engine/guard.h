@@ -81,6 +81,9 @@ MUST_CHECK int guard_request(struct transport *transport, const struct http_requ
 /* May it become a WebSocket? 0, GYR_ERR_HTTP_ORIGIN, GYR_ERR_LIMIT. */
 MUST_CHECK int guard_handshake(struct transport *transport, const struct http_request *head,
                                const uint8_t *bytes);
+/* It has ended, and did not become one: what was known of its client does not hold for the next
+ * request. Only if core.visitors_used. */
+void guard_request_end(struct transport *transport);
 
 /* Bytes have come from the peer: at what time may the next be handled? Returns false if that is
  * now. Only with GUARD_F_BYTES; and the same of a frame, with GUARD_F_MESSAGES. */

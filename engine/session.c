@@ -71,11 +71,12 @@ size_t session_proxy_input(struct transport *transport, const uint8_t *bytes, si
 
 void session_bytes_received(struct transport *transport, size_t size)
 {
-    if (!guard_bytes_exceed(transport, size) || transport->state != TRANSPORT_OPEN) {
-        return;
+    bool websocket = transport->session == SESSION_WS;
+    if (!guard_bytes_exceed(transport, size) || transport->state != TRANSPORT_OPEN ||
+        (websocket && transport->exchange->state != EXCHANGE_OPEN)) {
+        return; /* while closing, all that comes is looked through for the peer's Close */
     }
-    if (transport->session == SESSION_WS &&
-        transport->core->config->rate_action == GYR_RATE_CLOSE) {
+    if (websocket && transport->core->config->rate_action == GYR_RATE_CLOSE) {
         session_ws_exceeded(transport);
     } else {
         transport_rate_wait(transport);

@@ -320,6 +320,9 @@ static void request_finish(struct transport *transport, enum gyr_outcome outcome
     if (core->service->on_done != NULL) {
         core->service->on_done(exchange, outcome);
     }
+    if (UNLIKELY(core->visitors_used)) {
+        guard_request_end(transport);
+    }
     if (transport->http.state != NULL) {
         state_free(transport);
     }

@@ -56,6 +56,9 @@ void session_ws_open(struct transport *transport)
     bool close_sent = (exchange->flags & EXCHANGE_F_CLOSE_SENT) != 0;
     exchange->state = close_sent ? EXCHANGE_CLOSING : EXCHANGE_OPEN;
     exchange->flags |= EXCHANGE_F_OPENED;
+    if (close_sent) {
+        transport->flags &= (uint16_t)~TRANSPORT_F_RATE;
+    }
     transport->phase_ms = transport->message_ms;
     if ((transport->flags & TRANSPORT_F_DRAIN_OWED) != 0) {
         transport_mark(transport, TRANSPORT_F_WORK);
@@ -576,7 +579,8 @@ void session_ws_close(struct transport *transport, uint16_t close_code, struct s
     exchange->state = EXCHANGE_CLOSING;
     transport->phase_ms = core_now32(transport->core);
     session_ws_send_close(transport, close_code, reason);
-    /* What waited is looked through for the peer's Close. */
+    /* What waited, for the rate too, is looked through for the peer's Close. */
+    transport->flags &= (uint16_t)~TRANSPORT_F_RATE;
     transport_mark(transport, TRANSPORT_F_WORK);
     transport_timer_update(transport);
 }
