@@ -104,7 +104,8 @@ static void report_of(struct transport *transport, enum gyr_log_level level, con
 void report_refused(struct transport *transport, int err)
 {
     bool policy = err == GYR_ERR_HTTP_ORIGIN || err == GYR_ERR_HTTP_MISDIRECTED ||
-                  err == GYR_ERR_HTTP_FORWARDED || err == GYR_ERR_HTTP_PROXY;
+                  err == GYR_ERR_HTTP_FORWARDED || err == GYR_ERR_HTTP_PROXY ||
+                  err == GYR_ERR_LIMIT;
     report_of(transport, policy ? GYR_LOG_INFO : GYR_LOG_DEBUG, "request.refused", err);
 }
 

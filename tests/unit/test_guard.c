@@ -696,6 +696,7 @@ void guard_log_level_chooses_what_is_told(void)
         kit_connect(&kit);
         kit_connect(&kit);
         EXPECT_INT(kit_line_has(&kit, "warning trouble"), rows[i].trouble, rows[i].level);
+        EXPECT_INT(kit_line_has(&kit, "maximum is reached\"\n"), rows[i].origin, "and for whom");
         kit_end(&kit);
     }
 }
