@@ -13,6 +13,8 @@
 #include "proto/forwarded.h"
 #include "proto/origin.h"
 
+#include <errno.h>
+
 static size_t visitors_size(const struct core *core);
 static bool total_is_reached(const struct core *core);
 static int count(struct core *core, struct visitor *visitor);
@@ -94,6 +96,9 @@ int guard_admit(struct core *core, int fd, struct visitor *visitor)
         return 0;
     }
     core->ring->ops->peer_address(core->ring, fd, &visitor->peer);
+    if (visitor->peer.family == ADDRESS_NONE) {
+        return -ENOTCONN;
+    }
     visitor->client = visitor->peer;
     if (address_ranges_have(&core->guard.proxies, &visitor->peer)) {
         visitor->flags |= VISITOR_F_TRUSTED;

@@ -110,6 +110,25 @@ void guard_address_connections_max_counts_each_address(void)
     address_table_destroy(table);
 }
 
+void guard_drops_who_was_reset_before_the_accept(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    set(&kit, "trusted_proxies", "192.0.2.9");
+    kit_start(&kit);
+    kit.peer = (struct address){.family = ADDRESS_NONE};
+    kit_connect(&kit);
+    EXPECT(kit_is_closed(&kit), "nobody can say whose request it would be");
+    EXPECT_INT(kit.core->stats.refused, 1, "counted");
+    EXPECT_INT(kit.core->stats.accepted, 0, "and not as accepted");
+    EXPECT_INT(kit.core->load, 0, "as other cores see it");
+    kit.peer = ipv4(192, 0, 2, 1);
+    kit_connect(&kit);
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT_OUTPUT(&kit, KIT_OK, "another is served");
+    kit_end(&kit);
+}
+
 void guard_address_is_given_back_when_no_slot_is_left(void)
 {
     struct address_table *table = table_make();
