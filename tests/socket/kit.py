@@ -238,6 +238,27 @@ class Server:
             return json.loads(http.response().body)
 
 
+class Logged(Server):
+    """A gyr-echo that tells what it does on standard error, where a Server must be silent."""
+
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **{"log_level": "info", **settings})
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            super().__exit__(kind, value, trace)
+        elif self.process.poll() is None:
+            equal(self.stop(), 0, "exit status")
+
+    def lines(self):
+        return self.error_text().splitlines()
+
+    def ended(self):
+        """All lines; after them there are no more."""
+        equal(self.stop(), 0, "exit status")
+        return self.lines()
+
+
 _shared = {}
 
 
@@ -302,7 +323,8 @@ def fnv1a(content):
 class Http:
     """A socket that sends what it is told to and takes responses apart."""
 
-    def __init__(self, address, receive_buffer=None):
+    def __init__(self, address, receive_buffer=None, source=None):
+        """`source`: an address of its own; all of 127.0.0.0/8 is this machine."""
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX)
         else:
@@ -311,6 +333,8 @@ class Http:
         self.socket.settimeout(DEADLINE)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source is not None:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         self.buffer = b""
 

@@ -13,8 +13,8 @@ import struct
 import sys
 import tempfile
 
-from kit import (CLOSE, DEADLINE, PING, TEXT, Http, Server, WebSocket, close_frame, equal, eventually, expect, frame,
-                 handshake, request, run, shorten, test)
+from kit import (CLOSE, PING, TEXT, Logged, Server, WebSocket, close_frame, equal, eventually, expect, frame, handshake,
+                 request, run, shorten, test)
 
 CORE = str(min(os.sched_getaffinity(0)))
 CORES = ",".join(map(str, sorted(os.sched_getaffinity(0))[:4]))
@@ -22,33 +22,9 @@ PLAIN = request("GET", "/plaintext")
 FULL = b"a configured maximum is reached"
 
 
-class Logged(Server):
-    """A gyr-echo that tells what it does, on one core unless told otherwise."""
-
-    def __init__(self, *arguments, **settings):
-        super().__init__(*(arguments or ("--cores", CORE)), **{"log_level": "info", **settings})
-
-    def __exit__(self, kind, value, trace):
-        if kind is not None:
-            super().__exit__(kind, value, trace)
-        elif self.process.poll() is None:
-            equal(self.stop(), 0, "exit status")
-
-    def lines(self):
-        return self.error_text().splitlines()
-
-    def ended(self):
-        """All lines; after them there are no more."""
-        equal(self.stop(), 0, "exit status")
-        return self.lines()
-
-
-class From(Http):
-    """A client with an address of its own: all of 127.0.0.0/8 is this machine."""
-
-    def __init__(self, address, source):
-        self.socket = socket.create_connection(address, DEADLINE, (source, 0))
-        self.buffer = b""
+def logged(*arguments, **settings):
+    """On one core unless told otherwise."""
+    return Logged(*(arguments or ("--cores", CORE)), **settings)
 
 
 def answer(http, content=PLAIN):
@@ -94,7 +70,7 @@ def only(lines, event):
 
 @test
 def connections_beyond_those_of_the_server_are_503():
-    with Logged("--cores", CORES, server_connections_max=3) as server:  # of all cores together
+    with logged("--cores", CORES, server_connections_max=3) as server:  # of all cores together
         open_ones = [server.connect() for _ in range(3)]
         for http in open_ones:
             equal(answer(http).status, 200, "one of three")
@@ -118,19 +94,19 @@ def connections_beyond_those_of_the_server_are_503():
 
 @test
 def connections_beyond_those_of_an_address_are_503():
-    with Logged("--cores", CORES, address_connections_max=2) as server:
-        open_ones = [From(server.address, "127.0.0.2") for _ in range(2)]
+    with logged("--cores", CORES, address_connections_max=2) as server:
+        open_ones = [server.connect(source="127.0.0.2") for _ in range(2)]
         for http in open_ones:
             equal(answer(http).status, 200, "one of two")
         for _ in range(5):
-            refused(From(server.address, "127.0.0.2"))
-        with From(server.address, "127.0.0.3") as other:
+            refused(server.connect(source="127.0.0.2"))
+        with server.connect(source="127.0.0.3") as other:
             equal(answer(other).status, 200, "another address has its own")
             equal(counters(other)["limited"], 5, "counted")
         open_ones.pop().socket.close()
 
         def place():
-            with From(server.address, "127.0.0.2") as http:
+            with server.connect(source="127.0.0.2") as http:
                 return answer(http).status == 200
 
         eventually(place, "there is a place again")
@@ -139,10 +115,10 @@ def connections_beyond_those_of_an_address_are_503():
 
 @test
 def refused_connections_are_named_in_the_log():
-    with Logged(address_connections_max=1) as server:
-        with From(server.address, "127.0.0.2") as http:
+    with logged(address_connections_max=1) as server:
+        with server.connect(source="127.0.0.2") as http:
             equal(answer(http).status, 200, "the first")
-            refused(From(server.address, "127.0.0.2"))
+            refused(server.connect(source="127.0.0.2"))
         lines = server.ended()
         found = only(lines, "request.refused")
         equal([line["error"] for line in found], [FULL.decode()], "why")
@@ -152,7 +128,7 @@ def refused_connections_are_named_in_the_log():
 
 @test
 def upgrades_beyond_their_rate_are_503():
-    with Logged(upgrade_rate_max=1) as server:
+    with logged(upgrade_rate_max=1) as server:
         def status():
             with server.connect() as http:
                 response = answer(http, handshake())
@@ -166,12 +142,24 @@ def upgrades_beyond_their_rate_are_503():
         eventually(lambda: status() == 101, "time has passed")
 
 
+@test
+def who_resets_before_the_accept_asks_nothing():
+    """Its bytes can still be read then, but nobody can say any more whose they were."""
+    with logged(access_log=1) as server:
+        for _ in range(300):
+            http = server.connect()
+            http.send(PLAIN)
+            http.reset()
+        equal(ask(server).status, 200, "others are served")
+        expect(not any(" client=? " in line for line in server.ended()), "a request of nobody")
+
+
 # ---- how fast ---------------------------------------------------------------------------------------
 
 
 @test
 def messages_beyond_their_rate_are_1008():
-    with Logged(message_rate_max=1, message_burst_max=10) as server:
+    with logged(message_rate_max=1, message_burst_max=10) as server:
         for opcode, size in (TEXT, 3), (PING, 0):
             with server.websocket() as ws:
                 ws.http.send_anyway(frame(opcode, b"a" * size) * 1000)
@@ -279,7 +267,7 @@ def clients(lines):
 
 @test
 def proxy_header_names_the_client():
-    with Logged(trusted_proxies="127.0.0.1", proxy_protocol=1, access_log=1) as server:
+    with logged(trusted_proxies="127.0.0.1", proxy_protocol=1, access_log=1) as server:
         for header in proxy_header(), proxy_header("2001:db8::7"), proxy_header(tlv=b"\x04\0\x02ab"):
             equal(ask(server, header + PLAIN).status, 200, "status")
         with server.connect() as http:
@@ -298,15 +286,15 @@ def proxy_header_names_the_client():
 def proxy_header_is_demanded_of_proxies_and_refused_from_others():
     wrong = [PLAIN, b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n" + PLAIN, proxy_header(command=2) + PLAIN,
              SIGNATURE + b"\x21\x11\x00\x04abcd" + PLAIN, handshake()]
-    with Logged(trusted_proxies="127.0.0.1", proxy_protocol=1) as server:
+    with logged(trusted_proxies="127.0.0.1", proxy_protocol=1) as server:
         for content in wrong:
             with server.connect() as http:
                 http.send(content)
                 equal(http.response().status, 400, shorten(content))
                 equal(http.rest(), b"", "and nothing behind it is read")
-        with From(server.address, "127.0.0.2") as other:
+        with server.connect(source="127.0.0.2") as other:
             equal(answer(other).status, 200, "who is not trusted speaks for itself")
-        with From(server.address, "127.0.0.2") as other:
+        with server.connect(source="127.0.0.2") as other:
             equal(answer(other, proxy_header() + PLAIN).status, 400, "and for nobody else")
         lines = only(server.ended(), "request.refused")
         equal([line["error"] for line in lines], ["PROXY protocol header missing or malformed"] * len(wrong), "lines")
@@ -343,12 +331,12 @@ def forwarded_client_is_in_the_access_log():
             ("X-Forwarded-For: 203.0.113.9", None)],
     }
     for kind, cases in rows.items():
-        with Logged(trusted_proxies="127.0.0.1 10.0.0.0/8", forwarded=kind, access_log=1) as server:
+        with logged(trusted_proxies="127.0.0.1 10.0.0.0/8", forwarded=kind, access_log=1) as server:
             for field, _ in cases:
                 equal(ask(server, request("GET", "/plaintext", field)).status, 200, field)
             name = cases[0][0].split(":")[0]
             equal(ask(server, request("GET", "/plaintext", f"{name}: no address")).status, 400, "malformed")
-            with From(server.address, "127.0.0.2") as other:
+            with server.connect(source="127.0.0.2") as other:
                 equal(answer(other, request("GET", "/plaintext", cases[0][0])).status, 200, "who is not trusted")
             found = clients(server.ended())
             for (field, client), seen in zip(cases, found):
@@ -377,7 +365,7 @@ def make_events(server):
 
 @test
 def access_log_in_text_has_a_line_for_each_event():
-    with Logged(access_log=1) as server:
+    with logged(access_log=1) as server:
         size = str(make_events(server))
         lines = server.ended()
         found = [fields_of(line) for line in lines]
@@ -400,7 +388,7 @@ def access_log_in_text_has_a_line_for_each_event():
 
 @test
 def access_log_in_json_has_an_object_for_each_event():
-    with Logged(access_log=1, log_format="json") as server:
+    with logged(access_log=1, log_format="json") as server:
         size = make_events(server)
         lines = server.ended()
         found = [json.loads(line) for line in lines]
@@ -418,7 +406,7 @@ def access_log_in_json_has_an_object_for_each_event():
 
 @test
 def log_rate_max_counts_what_it_drops():
-    with Logged(access_log=1, log_rate_max=5) as server:
+    with logged(access_log=1, log_rate_max=5) as server:
         asked = 50
         with server.connect() as http:
             for _ in range(asked):
