@@ -127,7 +127,7 @@ int main(int argc, char **argv)
     return 0;
 }
 
-/* In one piece, so that the lines of several cores do not mix; as it is, so that JSON stays JSON. */
+/* In one piece, so that lines of several cores do not mix; as it is, so that JSON stays JSON. */
 static void on_log(void *user, enum gyr_log_level level, struct gyr_span line)
 {
     (void)user;
