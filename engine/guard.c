@@ -90,6 +90,7 @@ int guard_admit(struct core *core, int fd, struct visitor *visitor)
 {
     *visitor = (struct visitor){0};
     if ((core->guard_flags & GUARD_F_TOTAL) != 0 && total_is_reached(core)) {
+        core->guard.limit = "server_connections_max";
         return GYR_ERR_LIMIT;
     }
     if ((core->guard_flags & GUARD_F_ADDRESS) == 0) {
@@ -130,6 +131,8 @@ static int count(struct core *core, struct visitor *visitor)
     if (err == 0) {
         visitor->flags |= VISITOR_F_COUNTED;
         visitor->counted = visitor->client;
+    } else if (err == GYR_ERR_LIMIT) {
+        guard->limit = "address_connections_max";
     }
     return err;
 }
@@ -229,6 +232,7 @@ int guard_handshake(struct transport *transport, const struct http_request *head
         rate_take(&core->guard.upgrades, core->ring->now_ns, 1, config->upgrade_rate_max,
                   config->upgrade_rate_max) != 0) {
         STATS_ADD(&core->stats, limited, 1);
+        core->guard.limit = "upgrade_rate_max";
         return GYR_ERR_LIMIT;
     }
     if ((core->guard_flags & GUARD_F_COUNT) == 0) {

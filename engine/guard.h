@@ -52,6 +52,7 @@ struct guard {
     struct address_table *addresses; /* borrowed; of all cores; NULL without a server */
     struct address_ranges proxies;
     struct rate upgrades;
+    const char *limit; /* behind the GYR_ERR_LIMIT that is being told: the setting; or NULL */
 };
 
 MUST_CHECK int guard_init(struct core *core, struct address_table *addresses);

@@ -50,7 +50,11 @@ void transport_open(struct core *core, int fd)
     struct transport *transport = err == 0 ? slot_acquire(core, &core->slots) : NULL;
     if (transport == NULL) {
         atomic_fetch_sub_explicit(&core->load, 1, memory_order_relaxed);
-        transport_refuse(core, fd, err == 0 ? GYR_ERR_LIMIT : err);
+        if (err == 0) {
+            err = GYR_ERR_LIMIT;
+            core->guard.limit = "connections_max";
+        }
+        transport_refuse(core, fd, err);
         guard_forget(core, &visitor);
         return;
     }
@@ -88,6 +92,7 @@ static void transport_refuse(struct core *core, int fd, int err)
     struct transport *transport = slot_acquire(core, &core->refusals);
     if (transport == NULL) {
         STATS_ADD(&core->stats, refused, 1);
+        core->guard.limit = NULL;
         core->ring->ops->close_reset(core->ring, fd);
         return;
     }

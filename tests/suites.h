@@ -158,6 +158,8 @@ TEST(guard, guard_access_log_has_a_line_for_each_request)
 TEST(guard, guard_access_log_has_a_line_for_each_websocket)
 TEST(guard, guard_log_says_nothing_unless_it_is_asked)
 TEST(guard, guard_log_level_chooses_what_is_told)
+TEST(guard, guard_log_names_the_limit_that_refused)
+TEST(guard, guard_log_names_no_limit_for_an_error_of_the_service)
 TEST(guard, guard_log_rate_max_counts_what_it_drops)
 
 SUITE(http_accept)

@@ -121,9 +121,10 @@ def refused_connections_are_named_in_the_log():
             refused(server.connect(source="127.0.0.2"))
         lines = server.ended()
         found = only(lines, "request.refused")
-        equal([line["error"] for line in found], [FULL.decode()], "why")
+        equal([(line["error"], line["limit"]) for line in found], [(FULL.decode(), "address_connections_max")], "why")
         expect(found[0]["client"].startswith("127.0.0.2:"), f"who: {found}")
-        equal([(line["level"], line["count"]) for line in only(lines, "trouble")], [("warning", "1")], "trouble")
+        equal([(line["level"], line["limit"], line["count"]) for line in only(lines, "trouble")],
+              [("warning", "address_connections_max", "1")], "trouble")
 
 
 @test

@@ -722,6 +722,65 @@ void guard_log_level_chooses_what_is_told(void)
     }
 }
 
+void guard_log_names_the_limit_that_refused(void)
+{
+    static const struct {
+        const char *setting;
+        bool handshake; /* decided there, and not at the accept */
+    } rows[] = {{"connections_max", false},
+                {"server_connections_max", false},
+                {"address_connections_max", false},
+                {"upgrade_rate_max", true}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct address_table *table = table_make();
+        struct kit kit;
+        char wanted[128];
+        logged(&kit);
+        kit.addresses = table;
+        set(&kit, rows[i].setting, "1");
+        kit_start(&kit);
+        kit.peer = ipv4(192, 0, 2, 1);
+        for (unsigned k = 0; k < 2; k++) {
+            kit_connect(&kit);
+            if (rows[i].handshake) {
+                KIT_INPUT(&kit, KIT_UPGRADE_WITH(""));
+            }
+        }
+        for (unsigned part = 0; part < 2; part++) {
+            bool trouble = part == 0;
+            (void)snprintf(wanted, sizeof(wanted), "maximum is reached\" limit=%s%s",
+                           rows[i].setting, trouble ? " count=1\n" : "\n");
+            EXPECT_INT(memmem(kit.lines.ptr, kit.lines.size, wanted, strlen(wanted)) != NULL,
+                       !trouble || !rows[i].handshake, wanted);
+        }
+        kit_end(&kit);
+        address_table_destroy(table);
+    }
+}
+
+void guard_log_names_no_limit_for_an_error_of_the_service(void)
+{
+    struct kit kit;
+    logged(&kit);
+    set(&kit, "connections_max", "2");
+    set(&kit, "upgrade_rate_max", "1");
+    kit_start(&kit);
+    for (unsigned i = 0; i < 2; i++) { /* the second is refused, which is told and forgotten */
+        kit_connect(&kit);
+        KIT_INPUT(&kit, KIT_UPGRADE_WITH(""));
+    }
+    EXPECT(kit_line_has(&kit, " limit=upgrade_rate_max"), "ours");
+    kit_end_of_stream(&kit);
+    kit_connect(&kit);
+    kit.acts[KIT_REQUEST] = KIT_FAIL;
+    kit.fail_result = GYR_ERR_LIMIT;
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT(memmem(kit.lines.ptr, kit.lines.size, "maximum is reached", 18) != NULL,
+           "the service's");
+    EXPECT(!kit_line_has(&kit, " limit="), "which knows its own");
+    kit_end(&kit);
+}
+
 void guard_log_rate_max_counts_what_it_drops(void)
 {
     struct kit kit;
