@@ -13,6 +13,8 @@
 #include "proto/forwarded.h"
 #include "proto/origin.h"
 
+#include <errno.h>
+
 static size_t visitors_size(const struct core *core);
 static bool total_is_reached(const struct core *core);
 static int count(struct core *core, struct visitor *visitor);
@@ -91,12 +93,16 @@ int guard_admit(struct core *core, int fd, struct visitor *visitor)
 {
     *visitor = (struct visitor){0};
     if ((core->guard_flags & GUARD_F_TOTAL) != 0 && total_is_reached(core)) {
+        core->guard.limit = "server_connections_max";
         return GYR_ERR_LIMIT;
     }
     if ((core->guard_flags & GUARD_F_ADDRESS) == 0) {
         return 0;
     }
     core->ring->ops->peer_address(core->ring, fd, &visitor->peer);
+    if (visitor->peer.family == ADDRESS_NONE) {
+        return -ENOTCONN;
+    }
     visitor->client = visitor->peer;
     if (address_ranges_have(&core->guard.proxies, &visitor->peer)) {
         visitor->flags |= VISITOR_F_TRUSTED;
@@ -129,6 +135,8 @@ static int count(struct core *core, struct visitor *visitor)
     if (err == 0) {
         visitor->flags |= VISITOR_F_COUNTED;
         visitor->counted = visitor->client;
+    } else if (err == GYR_ERR_LIMIT) {
+        guard->limit = "address_connections_max";
     }
     return err;
 }
@@ -248,6 +256,7 @@ int guard_handshake(struct transport *transport, const struct http_request *head
         rate_take(&core->guard.upgrades, core->ring->now_ns, 1, config->upgrade_rate_max,
                   config->upgrade_rate_max) != 0) {
         STATS_ADD(&core->stats, limited, 1);
+        core->guard.limit = "upgrade_rate_max";
         return GYR_ERR_LIMIT;
     }
     if ((core->guard_flags & GUARD_F_COUNT) == 0) {

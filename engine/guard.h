@@ -52,6 +52,7 @@ struct guard {
     struct address_table *addresses; /* borrowed; of all cores; NULL without a server */
     struct address_ranges proxies;
     struct rate upgrades;
+    const char *limit; /* behind the GYR_ERR_LIMIT that is being told: the setting; or NULL */
 };
 
 MUST_CHECK int guard_init(struct core *core, struct address_table *addresses);
@@ -60,9 +61,10 @@ void guard_deinit(struct core *core);
 /* The configuration is new: take over what it says. */
 void guard_configure(struct core *core);
 
-/* A connection was accepted: may it stay? 0, GYR_ERR_LIMIT or GYR_ERR_MEMORY; with 0 `visitor` is
- * what guard_begin wants, or guard_forget if the connection is not taken after all. Only with
- * GUARD_F_ACCEPT. */
+/* A connection was accepted: may it stay? 0, GYR_ERR_LIMIT, GYR_ERR_MEMORY, or -ENOTCONN: it was
+ * reset before, so nobody can say whose it was, and what it has sent would still be read. With 0
+ * `visitor` is what guard_begin wants, or guard_forget if the connection is not taken after all.
+ * Only with GUARD_F_ACCEPT. */
 MUST_CHECK int guard_admit(struct core *core, int fd, struct visitor *visitor);
 void guard_forget(struct core *core, struct visitor *visitor);
 void guard_begin(struct transport *transport, const struct visitor *visitor);

@@ -64,11 +64,20 @@ void report_server_end(const struct gyr_service *service, struct log_line *line)
     service->on_log(service->user, level, log_end(line));
 }
 
+/* A limit alone does not say which to raise. */
+static void error_add(const struct core *core, struct log_line *line, int err)
+{
+    log_text(line, "error", gyr_strerror(err));
+    if (err == GYR_ERR_LIMIT && core->guard.limit != NULL) {
+        log_text(line, "limit", core->guard.limit);
+    }
+}
+
 void report_trouble(struct core *core, int err, uint64_t count)
 {
     struct log_line line;
     if (report_begin(core, GYR_LOG_WARNING, "trouble", &line)) {
-        log_text(&line, "error", gyr_strerror(err));
+        error_add(core, &line, err);
         log_number(&line, "count", count);
         report_end(core, &line);
     }
@@ -97,15 +106,17 @@ static void report_of(struct transport *transport, enum gyr_log_level level, con
     struct address client;
     guard_client(transport, &client);
     log_address(&line, "client", &client);
-    log_text(&line, "error", gyr_strerror(err));
+    error_add(core, &line, err);
     report_end(core, &line);
 }
 
 void report_refused(struct transport *transport, int err)
 {
     bool policy = err == GYR_ERR_HTTP_ORIGIN || err == GYR_ERR_HTTP_MISDIRECTED ||
-                  err == GYR_ERR_HTTP_FORWARDED || err == GYR_ERR_HTTP_PROXY;
+                  err == GYR_ERR_HTTP_FORWARDED || err == GYR_ERR_HTTP_PROXY ||
+                  err == GYR_ERR_LIMIT;
     report_of(transport, policy ? GYR_LOG_INFO : GYR_LOG_DEBUG, "request.refused", err);
+    transport->core->guard.limit = NULL;
 }
 
 void report_ws_failed(struct transport *transport, int err)

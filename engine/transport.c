@@ -17,6 +17,8 @@
 #include "engine/core.h"
 #include "engine/session.h"
 
+#include <errno.h>
+
 #define RATE_WAIT_MAX_MS 60000 /* then it is looked at again */
 
 static void transport_begin(struct transport *transport, int fd);
@@ -31,19 +33,28 @@ static void due_lower(struct session_limit *limit, uint32_t since_ms, uint32_t l
 
 void transport_open(struct core *core, int fd)
 {
+    struct visitor visitor = {0};
+    bool guarded = (core->guard_flags & GUARD_F_ACCEPT) != 0;
+    int err = 0;
     if (core->state != CORE_RUNNING) {
+        err = -ENOTCONN;
+    } else if (guarded) {
+        err = guard_admit(core, fd, &visitor);
+    }
+    if (err == -ENOTCONN) {
         atomic_fetch_sub_explicit(&core->load, 1, memory_order_relaxed);
         STATS_ADD(&core->stats, refused, 1);
         core->ring->ops->close_reset(core->ring, fd);
         return;
     }
-    struct visitor visitor = {0};
-    bool guarded = (core->guard_flags & GUARD_F_ACCEPT) != 0;
-    int err = guarded ? guard_admit(core, fd, &visitor) : 0;
     struct transport *transport = err == 0 ? slot_acquire(core, &core->slots) : NULL;
     if (transport == NULL) {
         atomic_fetch_sub_explicit(&core->load, 1, memory_order_relaxed);
-        transport_refuse(core, fd, err == 0 ? GYR_ERR_LIMIT : err);
+        if (err == 0) {
+            err = GYR_ERR_LIMIT;
+            core->guard.limit = "connections_max";
+        }
+        transport_refuse(core, fd, err);
         guard_forget(core, &visitor);
         return;
     }
@@ -81,6 +92,7 @@ static void transport_refuse(struct core *core, int fd, int err)
     struct transport *transport = slot_acquire(core, &core->refusals);
     if (transport == NULL) {
         STATS_ADD(&core->stats, refused, 1);
+        core->guard.limit = NULL;
         core->ring->ops->close_reset(core->ring, fd);
         return;
     }

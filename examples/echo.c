@@ -127,12 +127,12 @@ int main(int argc, char **argv)
     return 0;
 }
 
-/* In one piece, so that the lines of several cores do not mix. */
+/* In one piece, so that lines of several cores do not mix; as it is, so that JSON stays JSON. */
 static void on_log(void *user, enum gyr_log_level level, struct gyr_span line)
 {
     (void)user;
     (void)level;
-    fprintf(stderr, "gyr-echo: %.*s\n", (int)line.size, line.ptr);
+    fprintf(stderr, "%.*s\n", (int)line.size, line.ptr);
 }
 
 /* ---- WebSocket ------------------------------------------------------------------------------- */

@@ -667,7 +667,7 @@ GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle
     X(heap_bytes, "of the budgeted heap now")                                                 \
     X(accepted, "connections taken")                                                          \
     X(handed_over, "connections given to another core")                                       \
-    X(refused, "connections closed without a word: while stopping, or too many were refused") \
+    X(refused, "connections closed without a word: gone already, too many or while stopping") \
     X(requests, "heads of requests complete")                                                 \
     X(upgrades, "requests that became WebSockets")                                            \
     X(http_errors, "requests answered by the engine with 4xx or 5xx")                         \

@@ -214,8 +214,9 @@ class Server:
             raise AssertionError("gyr-echo does not end after SIGTERM") from None
 
     def error_text(self):
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace").strip()
+        """What it has said so far. Its descriptor shares our place in the file, so that stays where it is."""
+        number = self.errors.fileno()
+        return os.pread(number, os.fstat(number).st_size, 0).decode(errors="replace").strip()
 
     def url(self, path="/", scheme="http", index=0):
         host, port = self.addresses[index]
@@ -235,6 +236,27 @@ class Server:
         with self.connect() as http:
             http.send(request("GET", "/stats"))
             return json.loads(http.response().body)
+
+
+class Logged(Server):
+    """A gyr-echo that tells what it does on standard error, where a Server must be silent."""
+
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **{"log_level": "info", **settings})
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            super().__exit__(kind, value, trace)
+        elif self.process.poll() is None:
+            equal(self.stop(), 0, "exit status")
+
+    def lines(self):
+        return self.error_text().splitlines()
+
+    def ended(self):
+        """All lines; after them there are no more."""
+        equal(self.stop(), 0, "exit status")
+        return self.lines()
 
 
 _shared = {}
@@ -301,7 +323,8 @@ def fnv1a(content):
 class Http:
     """A socket that sends what it is told to and takes responses apart."""
 
-    def __init__(self, address, receive_buffer=None):
+    def __init__(self, address, receive_buffer=None, source=None):
+        """`source`: an address of its own; all of 127.0.0.0/8 is this machine."""
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX)
         else:
@@ -310,6 +333,8 @@ class Http:
         self.socket.settimeout(DEADLINE)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source is not None:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         self.buffer = b""
 

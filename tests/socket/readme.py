@@ -38,10 +38,10 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def serve(program, environment=None):
-    """Start it, talk to it, end it."""
+def serve(program, environment=None, before=None):
+    """Start it, talk to it, end it. `before` runs in the new process, before the program does."""
     port = free_port()
-    process = subprocess.Popen([program, f"127.0.0.1:{port}"], env=environment)
+    process = subprocess.Popen([program, f"127.0.0.1:{port}"], env=environment, preexec_fn=before)
     try:
         talk(process, ("127.0.0.1", port))
     finally:

@@ -174,6 +174,21 @@ def page_plots_round_trips_and_shows_counters():
 
 
 @test
+def page_of_another_origin_is_refused_unless_it_is_listed():
+    with Server() as home, Server() as strict, Server(origins=home.url("")) as friendly, Browser() as browser:
+        browser.open(home.url())
+        eventually(lambda: connected(browser), "the page is connected to its own host")
+        for server, state in (strict, "close"), (friendly, "open"):
+            browser.evaluate(f"(() => {{ window.other = ''; const socket = new WebSocket('{server.url('/', 'ws')}');"
+                             " socket.onopen = () => { window.other = 'open'; };"
+                             " socket.onclose = () => { window.other ||= 'close'; }; })()")
+            eventually(lambda: browser.evaluate("window.other"), "it is decided")
+            equal(browser.evaluate("window.other"), state, "what the page sees")
+        equal(strict.stats()["server"]["forbidden"], 1, "counted")
+        equal(friendly.stats()["server"]["upgrades"], 1, "upgraded")
+
+
+@test
 def page_says_when_the_server_has_gone():
     server = Server(shutdown_window_ms=0).start()
     with Browser() as browser:

@@ -2,8 +2,10 @@
 """The service of README.md compiles as it is printed, with the command that is printed, and works; and
 what README.md links to is there."""
 
+import errno
 import os
 import pathlib
+import platform
 import re
 import shlex
 import shutil
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+from deny import IO_URING_CALLS, denied
 from kit import BIN, MODE, ROOT, Skip, equal, expect, run, test
 from readme import README, block, serve
 
@@ -34,6 +37,8 @@ def service_compiles_and_works_as_printed():
                                 capture_output=True, text=True, check=False)
         equal(result.returncode, 0, result.stderr)
         serve(program)
+        if platform.machine() == "x86_64":  # whose system calls deny.py knows
+            serve(program, before=denied(errno.EPERM, *IO_URING_CALLS.values()))  # and so on epoll
 
 
 @test

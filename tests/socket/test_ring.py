@@ -63,6 +63,17 @@ def epoll_is_taken_where_io_uring_is_denied():
 
 
 @test
+def linux_before_6_1_is_named_as_too_old():
+    """It refuses the flags that 6.1 brought."""
+    needs_io_uring_to_deny()
+    before = denied(errno.EINVAL, IO_URING_CALLS["io_uring_setup"])
+    words = [" io_uring_setup", platform.release(), "6.1 or later", "IORING_SETUP_DEFER_TASKRUN"]
+    for cores in core_lists():
+        takes_epoll(words, cores, before)
+        fails(1, words, "--listen", "127.0.0.1:0", "--cores", ",".join(cores), "--set", "ring=uring", before=before)
+
+
+@test
 def denied_io_uring_is_1_when_it_is_asked_for():
     needs_io_uring_to_deny()
     for err, words in ANSWERS.items():

@@ -110,6 +110,25 @@ void guard_address_connections_max_counts_each_address(void)
     address_table_destroy(table);
 }
 
+void guard_drops_who_was_reset_before_the_accept(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    set(&kit, "trusted_proxies", "192.0.2.9");
+    kit_start(&kit);
+    kit.peer = (struct address){.family = ADDRESS_NONE};
+    kit_connect(&kit);
+    EXPECT(kit_is_closed(&kit), "nobody can say whose request it would be");
+    EXPECT_INT(kit.core->stats.refused, 1, "counted");
+    EXPECT_INT(kit.core->stats.accepted, 0, "and not as accepted");
+    EXPECT_INT(kit.core->load, 0, "as other cores see it");
+    kit.peer = ipv4(192, 0, 2, 1);
+    kit_connect(&kit);
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT_OUTPUT(&kit, KIT_OK, "another is served");
+    kit_end(&kit);
+}
+
 void guard_address_is_given_back_when_no_slot_is_left(void)
 {
     struct address_table *table = table_make();
@@ -696,8 +715,70 @@ void guard_log_level_chooses_what_is_told(void)
         kit_connect(&kit);
         kit_connect(&kit);
         EXPECT_INT(kit_line_has(&kit, "warning trouble"), rows[i].trouble, rows[i].level);
+        kit_connect(&kit); /* the trouble is told once a second, whom it refuses each time */
+        EXPECT_INT(kit_line_has(&kit, "info request.refused core=0 client="), rows[i].origin,
+                   "and who was refused");
         kit_end(&kit);
     }
+}
+
+void guard_log_names_the_limit_that_refused(void)
+{
+    static const struct {
+        const char *setting;
+        bool handshake; /* decided there, and not at the accept */
+    } rows[] = {{"connections_max", false},
+                {"server_connections_max", false},
+                {"address_connections_max", false},
+                {"upgrade_rate_max", true}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct address_table *table = table_make();
+        struct kit kit;
+        char wanted[128];
+        logged(&kit);
+        kit.addresses = table;
+        set(&kit, rows[i].setting, "1");
+        kit_start(&kit);
+        kit.peer = ipv4(192, 0, 2, 1);
+        for (unsigned k = 0; k < 2; k++) {
+            kit_connect(&kit);
+            if (rows[i].handshake) {
+                KIT_INPUT(&kit, KIT_UPGRADE_WITH(""));
+            }
+        }
+        for (unsigned part = 0; part < 2; part++) {
+            bool trouble = part == 0;
+            (void)snprintf(wanted, sizeof(wanted), "maximum is reached\" limit=%s%s",
+                           rows[i].setting, trouble ? " count=1\n" : "\n");
+            EXPECT_INT(memmem(kit.lines.ptr, kit.lines.size, wanted, strlen(wanted)) != NULL,
+                       !trouble || !rows[i].handshake, wanted);
+        }
+        kit_end(&kit);
+        address_table_destroy(table);
+    }
+}
+
+void guard_log_names_no_limit_for_an_error_of_the_service(void)
+{
+    struct kit kit;
+    logged(&kit);
+    set(&kit, "connections_max", "2");
+    set(&kit, "upgrade_rate_max", "1");
+    kit_start(&kit);
+    for (unsigned i = 0; i < 2; i++) { /* the second is refused, which is told and forgotten */
+        kit_connect(&kit);
+        KIT_INPUT(&kit, KIT_UPGRADE_WITH(""));
+    }
+    EXPECT(kit_line_has(&kit, " limit=upgrade_rate_max"), "ours");
+    kit_end_of_stream(&kit);
+    kit_connect(&kit);
+    kit.acts[KIT_REQUEST] = KIT_FAIL;
+    kit.fail_result = GYR_ERR_LIMIT;
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT(memmem(kit.lines.ptr, kit.lines.size, "maximum is reached", 18) != NULL,
+           "the service's");
+    EXPECT(!kit_line_has(&kit, " limit="), "which knows its own");
+    kit_end(&kit);
 }
 
 void guard_log_rate_max_counts_what_it_drops(void)
