@@ -12,7 +12,6 @@ static void limits_draw(struct plan *plan, struct dice *dice);
 static void times_draw(struct plan *plan, struct dice *dice);
 static void faults_draw(struct plan *plan, struct dice *dice);
 static void tight_draw(struct plan *plan, struct dice *dice);
-static void policies_draw(struct plan *plan);
 
 void plan_make(struct plan *plan, uint64_t seed, enum profile profile)
 {
@@ -46,7 +45,6 @@ void plan_make(struct plan *plan, uint64_t seed, enum profile profile)
         plan->excuses |= EXCUSE_TIME;
     }
     turns_draw(plan, &dice); /* last: what is drawn before stays what it was */
-    policies_draw(plan);
 }
 
 static enum profile profile_draw(struct dice *dice)
@@ -197,35 +195,5 @@ static void tight_draw(struct plan *plan, struct dice *dice)
         config->send_timeout_ms = dice_between(dice, 10, 1000);
         config->lifetime_max_ms = dice_chance(dice, 300) ? dice_between(dice, 500, 5000) : 0;
         plan->excuses |= EXCUSE_TIME;
-    }
-}
-
-/* Policies of a public server that no client of these worlds offends: they count, remember, log and
- * let wait, and in the end everybody has got the same. */
-static void policies_draw(struct plan *plan)
-{
-    struct dice dice = dice_make(plan->seed, 3);
-    struct gyr_config *config = &plan->config;
-    if (dice_chance(&dice, 400)) {
-        return;
-    }
-    config->log_level = dice_chance(&dice, 500) ? GYR_LOG_DEBUG : GYR_LOG_INFO;
-    config->log_format = dice_chance(&dice, 500) ? GYR_LOG_JSON : GYR_LOG_TEXT;
-    config->log_rate_max = DICE_PICK(&dice, 1, 100, 100000);
-    config->access_log = dice_chance(&dice, 700);
-    config->server_connections_max = dice_chance(&dice, 500) ? 1000 : 0;
-    config->address_connections_max = dice_chance(&dice, 500) ? 1000 : 0;
-    config->rate_action = GYR_RATE_PAUSE;
-    if (dice_chance(&dice, 500)) {
-        config->message_rate_max = DICE_PICK(&dice, 20, 500, 10000);
-        config->message_burst_max = dice_between(&dice, 1, 20);
-    }
-    if (dice_chance(&dice, 500)) {
-        config->byte_rate_max = DICE_PICK(&dice, 20000, 200000, 2000000);
-        config->byte_burst_max = dice_between(&dice, 1024, 20000);
-    }
-    if (dice_chance(&dice, 300)) {
-        (void)strcpy(config->trusted_proxies, "192.0.2.0/24 unix:");
-        config->forwarded = dice_between(&dice, GYR_FORWARDED_NONE, GYR_FORWARDED_X);
     }
 }

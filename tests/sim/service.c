@@ -27,21 +27,6 @@ static void on_trouble(struct gyr_core *core, int err, uint64_t count)
     }
 }
 
-/* One line of text, whatever clients have sent. */
-static void on_log(void *user, enum gyr_log_level level, struct gyr_span line)
-{
-    struct world *world = user;
-    if (level == GYR_LOG_OFF || level > world->plan.config.log_level || line.size == 0) {
-        world_fail(world, "a line of %zu bytes is logged at level %d", line.size, (int)level);
-    }
-    for (size_t i = 0; i < line.size; i++) {
-        if (line.ptr[i] < ' ' || line.ptr[i] > '~') {
-            world_fail(world, "a line of the log has the byte %d", line.ptr[i]);
-        }
-    }
-    world_note(world, "log %.*s", (int)line.size, line.ptr);
-}
-
 void service_init(struct world *world)
 {
     world->service = (struct gyr_service){
@@ -50,8 +35,6 @@ void service_init(struct world *world)
         .core_data_size = sizeof(struct world *),
         .on_core_start = on_core_start,
         .on_core_stop = on_core_stop,
-        .on_log = on_log,
-        .user = world,
         .on_trouble = on_trouble,
         .on_request = service_on_request,
         .on_body = service_on_body,

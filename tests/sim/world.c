@@ -68,10 +68,6 @@ static void world_create(struct world *world)
     sim_trace(world->sim, world->trace);
     service_init(world);
     service_files_init(world);
-    static const uint8_t secret[16] = "sixteen bytes..";
-    if (address_table_create(secret, &world->addresses) < 0) {
-        abort();
-    }
     for (unsigned i = 0; i < plan->listener_count; i++) {
         world->listeners[i] = sim_listen(world->sim, plan->backlog);
     }
@@ -81,7 +77,6 @@ static void world_create(struct world *world)
             .service = &world->service,
             .ring_ops = &ring_sim_ops,
             .ring_context = world->sim,
-            .addresses = world->addresses,
             .peers = world->cores,
             .peer_count = plan->core_count,
             .index = i,
@@ -116,10 +111,6 @@ static void world_destroy(struct world *world)
     free(world->clients);
     service_deinit(world);
     files_destroy(world->files);
-    if (address_table_size(world->addresses).address_count != 0) {
-        world_fail(world, "connections have ended, and their addresses are still counted");
-    }
-    address_table_destroy(world->addresses);
     if (sim_open_count(world->sim) != 0) {
         world_fail(world, "%u descriptors are still open", sim_open_count(world->sim));
     }

@@ -22,9 +22,8 @@ struct world {
     struct core *cores[CORES_MAX];
     bool ended[CORES_MAX]; /* core_turn has returned false */
     int listeners[CORES_MAX];
-    struct gyr_files *files;         /* owned */
-    struct address_table *addresses; /* owned */
-    struct client *clients;          /* owned; client_count, and one for the probe */
+    struct gyr_files *files; /* owned */
+    struct client *clients;  /* owned; client_count, and one for the probe */
     unsigned client_count;
     struct visit *visits; /* owned; newest first */
     unsigned visit_count;
