@@ -60,7 +60,7 @@ void access_begin(struct transport *transport, const struct http_request *head,
     visitor->access = access;
 }
 
-void access_answered(struct transport *transport, unsigned status_code, uint64_t size)
+void access_note_answer(struct transport *transport, unsigned status_code, uint64_t size)
 {
     struct access *access = access_of(transport);
     if (UNLIKELY(access != NULL)) {
@@ -69,7 +69,7 @@ void access_answered(struct transport *transport, unsigned status_code, uint64_t
     }
 }
 
-void access_content(struct transport *transport, uint64_t size)
+void access_note_content(struct transport *transport, uint64_t size)
 {
     struct access *access = access_of(transport);
     if (UNLIKELY(access != NULL)) {
@@ -77,7 +77,7 @@ void access_content(struct transport *transport, uint64_t size)
     }
 }
 
-void access_end(struct transport *transport, enum gyr_outcome outcome)
+void access_write(struct transport *transport, enum gyr_outcome outcome)
 {
     struct access *access = access_of(transport);
     struct log_line line;

@@ -25,6 +25,7 @@ static int request_check(struct transport *transport, struct gyr_conn *exchange,
                          const struct http_request *head, const uint8_t *bytes);
 static int request_call(struct gyr_conn *exchange, const struct gyr_request *request);
 static void limit_begin(struct transport *transport, uint32_t limit_ms);
+static inline void request_advance(struct transport *transport);
 static void request_finish(struct transport *transport, enum gyr_outcome outcome);
 static void refuse(struct transport *transport, int err, unsigned flags);
 static size_t body_input(struct transport *transport, const uint8_t *bytes, size_t size);
@@ -243,13 +244,13 @@ void session_http_result(struct transport *transport, int result)
         session_stream_result(exchange, result);
         return;
     }
-    session_http_advance(transport);
+    request_advance(transport);
     if (result < 0 && transport->session == SESSION_WS) {
         session_ws_result(transport, result);
     }
 }
 
-void session_http_advance(struct transport *transport)
+static inline void request_advance(struct transport *transport)
 {
     struct gyr_conn *exchange = transport->exchange;
     if (UNLIKELY(exchange->state == EXCHANGE_STREAMING)) {
@@ -277,6 +278,11 @@ void session_http_advance(struct transport *transport)
         return;
     }
     request_finish(transport, GYR_DONE_ANSWERED);
+}
+
+void session_http_advance(struct transport *transport)
+{
+    request_advance(transport);
 }
 
 /* RFC 9110 section 10.1.1. */

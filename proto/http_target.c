@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The request target in its four forms (RFC 9112 section 3.2) and the authority, which is also the
- * value of Host (RFC 9110 section 7.2). Only bytes that RFC 3986 allows pass, and the square
- * brackets that browsers leave as they are; nothing is decoded or normalised.
+ * value of Host (RFC 9110 section 7.2). Only bytes that RFC 3986 allows pass, and those that
+ * browsers leave as they are; nothing is decoded or normalised.
  *
  * Journey: hop 4 (for HTTP). RFC 3986 sections 2.1 and 3.2 to 3.4.
  */
@@ -18,6 +18,7 @@
 static int path_take(struct http_request *request, struct http_range text);
 static int path_divide(struct http_request *request, struct http_range text, uint32_t readable_end);
 static int target_take_absolute(struct http_request *request, struct http_range target);
+static bool browsers_leave(uint8_t byte, bool in_query);
 static bool percent_is_valid(const uint8_t *bytes, uint32_t at, uint32_t end, bool in_query);
 
 int http_target_take(struct http_request *request, struct http_range target)
@@ -126,8 +127,8 @@ static int path_divide(struct http_request *request, struct http_range text, uin
         uint8_t byte = text.bytes[rest.start];
         if (byte == '?') {
             path_end = path_end == 0 ? rest.start : path_end;
-        } else if (byte != '%' ||
-                   !percent_is_valid(text.bytes, rest.start, text.end, path_end != 0)) {
+        } else if (byte == '%' ? !percent_is_valid(text.bytes, rest.start, text.end, path_end != 0)
+                               : !browsers_leave(byte, path_end != 0)) {
             return GYR_ERR_HTTP_TARGET;
         }
         rest.start++;
@@ -139,6 +140,14 @@ static int path_divide(struct http_request *request, struct http_range text, uin
     }
     request->path = http_slice_of(text.start, path_end - text.start);
     return NEED_MORE;
+}
+
+/* RFC 3986 has no place for these, but browsers send them as they are: what the percent-encode sets
+ * of the URL Living Standard (section 1.3) leave out for a query, and for a path, where some still
+ * leave "^". Brackets are in HTTP_BYTE_TARGET. */
+static bool browsers_leave(uint8_t byte, bool in_query)
+{
+    return byte == '|' || byte == '^' || (in_query && (byte == '`' || byte == '{' || byte == '}'));
 }
 
 /* Two hex digits after a percent sign that spell neither NUL nor, outside a query, an end of line:

@@ -151,7 +151,7 @@ def sighup_with_a_mistake_changes_nothing():
         server = Server("--cores", CORE, "--config", str(path)).start()
         for text, words in [
                 ("target_size_max = 1000\nspn_us = 1\n", [f"{path}:2: spn_us = 1", "spin_us"]),
-                ("target_size_max = 1000\nring = epoll\n", [f"{path}:2: ring = epoll", "cannot change", "auto"]),
+                ("target_size_max = 1000\nrecv_buffer_count=64\n", [f"{path}:2: recv_buffer_count = 64", "cannot change", "256"]),
                 ("target_size_max = 1000\nsend_queue_low=2m\n", [f"send_queue_low = 2m ({path}:2)"]),
                 (None, [str(path), "No such file"])]:
             before = len(server.error_text())

@@ -82,6 +82,8 @@ static bool has_control(const char *text, size_t size)
     return false;
 }
 
+#define PATH DIGITS LETTERS "/-._~!$&'()*+,;=:@[]|^"
+
 /* "PUT" SP origin-form SP "HTTP/1." ( "0" / "1" ); no digit of base 16 stands in the paths below,
  * so that one changed byte makes no percent triplet. */
 static bool request_line_reference(const char *line, size_t size, bool *old)
@@ -92,8 +94,12 @@ static bool request_line_reference(const char *line, size_t size, bool *old)
         return false;
     }
     *old = line[size - 1] == '0';
-    return (*old || line[size - 1] == '1') &&
-           all_of(line + 4, size - 4 - tail, DIGITS LETTERS "/-._~!$&'()*+,;=:@[]?");
+    /* RFC 3986, and what browsers leave as it is: "|" and "^", and in a query three more. */
+    const char *query = memchr(line, '?', size - tail);
+    const char *end = line + size - tail;
+    size_t path_size = (size_t)((query == NULL ? end : query) - (line + 4));
+    return (*old || line[size - 1] == '1') && all_of(line + 4, path_size, PATH) &&
+           (query == NULL || all_of(query, (size_t)(end - query), PATH "?`{}"));
 }
 
 /* reg-name [ ":" port ], where no percent triplet can be, and no comma, which would make a list. */
