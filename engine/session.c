@@ -71,11 +71,14 @@ size_t session_proxy_input(struct transport *transport, const uint8_t *bytes, si
 
 void session_bytes_received(struct transport *transport, size_t size)
 {
-    if (!guard_bytes_exceed(transport, size) || transport->state != TRANSPORT_OPEN) {
+    bool is_ws = transport->session == SESSION_WS;
+    /* Where the peer's Close is all that is waited for, it is not to come any later. */
+    if (transport->state != TRANSPORT_OPEN ||
+        (is_ws && transport->exchange->state != EXCHANGE_OPEN) ||
+        !guard_bytes_exceed(transport, size)) {
         return;
     }
-    if (transport->session == SESSION_WS &&
-        transport->core->config->rate_action == GYR_RATE_CLOSE) {
+    if (is_ws && transport->core->config->rate_action == GYR_RATE_CLOSE) {
         session_ws_exceeded(transport);
     } else {
         transport_rate_wait(transport);

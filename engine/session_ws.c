@@ -55,6 +55,9 @@ void session_ws_open(struct transport *transport)
     }
     bool close_sent = (exchange->flags & EXCHANGE_F_CLOSE_SENT) != 0;
     exchange->state = close_sent ? EXCHANGE_CLOSING : EXCHANGE_OPEN;
+    if (UNLIKELY(close_sent)) {
+        transport->flags &= (uint16_t)~TRANSPORT_F_RATE; /* as in session_ws_close */
+    }
     exchange->flags |= EXCHANGE_F_OPENED;
     transport->phase_ms = transport->message_ms;
     if ((transport->flags & TRANSPORT_F_DRAIN_OWED) != 0) {
@@ -574,6 +577,7 @@ void session_ws_close(struct transport *transport, uint16_t close_code, struct s
         return;
     }
     exchange->state = EXCHANGE_CLOSING;
+    transport->flags &= (uint16_t)~TRANSPORT_F_RATE; /* nothing but the peer's Close is wanted */
     transport->phase_ms = core_now32(transport->core);
     session_ws_send_close(transport, close_code, reason);
     /* What waited is looked through for the peer's Close. */

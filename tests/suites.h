@@ -159,6 +159,10 @@ TEST(guard, guard_log_says_nothing_unless_it_is_asked)
 TEST(guard, guard_log_level_chooses_what_is_told)
 TEST(guard, guard_log_rate_max_counts_what_it_drops)
 
+SUITE(guard_rates)
+TEST(guard_rates, guard_byte_rate_counts_and_tells_of_a_close_once)
+TEST(guard_rates, guard_rate_does_not_delay_the_end)
+
 SUITE(http_accept)
 TEST(http_accept, http_accept_orders_codings_by_weight)
 TEST(http_accept, http_accept_leaves_out_what_is_excluded)
