@@ -67,11 +67,13 @@ void guard_configure(struct core *core)
         flags |= GUARD_F_ACCESS | GUARD_F_ADDRESS;
     }
     core->guard_flags = flags;
-    /* What a bucket holds means something for one rate only: all begin full. */
+    /* What a bucket holds means something for one rate only, and so does how long it is waited for:
+     * all begin full. */
     guard->upgrades = (struct rate){0};
     for (uint32_t i = 0; core->visitors_used && i < core->slots.used; i++) {
         guard->visitors[i].messages = (struct rate){0};
         guard->visitors[i].bytes = (struct rate){0};
+        guard->visitors[i].rate_end_ns = 0;
     }
 }
 

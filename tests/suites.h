@@ -162,6 +162,7 @@ TEST(guard, guard_log_rate_max_counts_what_it_drops)
 SUITE(guard_rates)
 TEST(guard_rates, guard_byte_rate_counts_and_tells_of_a_close_once)
 TEST(guard_rates, guard_rate_does_not_delay_the_end)
+TEST(guard_rates, guard_reload_ends_the_waits_of_an_old_rate)
 
 SUITE(http_accept)
 TEST(http_accept, http_accept_orders_codings_by_weight)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rates when something else happens meanwhile: a Close. */
+/* Rates when something else happens meanwhile: a Close, a reload. */
 #include "engine/guard.h"
 
 #include "tests/engine_kit.h"
@@ -74,5 +74,28 @@ void guard_rate_does_not_delay_the_end(void)
             EXPECT(kit_is_ended(&kit), "at once");
             kit_end(&kit);
         }
+    }
+}
+
+/* A wait was computed for the old rate. */
+void guard_reload_ends_the_waits_of_an_old_rate(void)
+{
+    static const char *const rates[] = {"0", "1g"};
+    for (size_t i = 0; i < COUNT_OF(rates); i++) {
+        struct kit kit;
+        begin(&kit, "byte_rate_max", "1", "pause");
+        char payload[2000] = "";
+        kit_input_frame(&kit, 0x82, payload, sizeof(payload));
+        kit_input_frame(&kit, 0x82, payload, sizeof(payload));
+        unsigned heard = kit.counts[KIT_MESSAGE];
+        EXPECT(heard < 2, "paused, for an hour");
+        set(&kit, "byte_rate_max", rates[i]);
+        core_config_changed(kit.core);
+        kit_advance(&kit, 2);
+        EXPECT_INT(kit.counts[KIT_MESSAGE], 2, "the new rate allows it");
+        kit_input_frame(&kit, 0x82, payload, sizeof(payload));
+        kit_advance(&kit, 2);
+        EXPECT_INT(kit.counts[KIT_MESSAGE], 3, "and what follows");
+        kit_end(&kit);
     }
 }
