@@ -163,6 +163,7 @@ SUITE(guard_rates)
 TEST(guard_rates, guard_byte_rate_counts_and_tells_of_a_close_once)
 TEST(guard_rates, guard_rate_does_not_delay_the_end)
 TEST(guard_rates, guard_reload_ends_the_waits_of_an_old_rate)
+TEST(guard_rates, guard_access_log_knows_an_answer_that_was_not_written)
 
 SUITE(http_accept)
 TEST(http_accept, http_accept_orders_codings_by_weight)

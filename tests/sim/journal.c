@@ -185,7 +185,8 @@ static void ended_unseen(struct world *world, struct journal *journal)
     bool right = strcmp(line->outcome, line->has_target ? "answered" : "refused") == 0 &&
                  line->status >= 400;
     if ((world->plan.excuses & EXCUSE_MEMORY) != 0) {
-        right = right || (line->status == 0 && strcmp(line->outcome, "unanswered") == 0);
+        const char *outcome = line->has_target ? "unanswered" : "refused";
+        right = right || (line->status == 0 && strcmp(line->outcome, outcome) == 0);
     }
     if (strcmp(line->event, "request") != 0 || !right) {
         world_fail(world, "the log has an end that nobody saw: %s %s %u %s", line->event,
