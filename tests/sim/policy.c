@@ -443,14 +443,14 @@ void policy_request_heard(struct visit *visit, const struct item *item)
     }
 }
 
-void policy_message_heard(struct visit *visit, size_t size, bool last)
+void policy_bytes_heard(struct visit *visit, size_t size, unsigned message_count)
 {
     struct world *world = visit->world;
     struct client *client = visit->client;
     const struct gyr_config *config = &world->plan.config;
     uint64_t now_ns = sim_now_ns(world->sim);
     policy_sent(client); /* what is heard now was not until now */
-    uint64_t count = client->heard_count + last;
+    uint64_t count = client->heard_count + message_count;
     uint64_t bytes = client->heard_size + size;
     pace_update(&client->heard_messages, client->heard_count, count, now_ns,
                 config->message_rate_max);
@@ -470,7 +470,8 @@ void policy_message_heard(struct visit *visit, size_t size, bool last)
     /* The same holds of one read, which may be that of a whole message, and of a message that has
      * come slowly and is heard at once. What has come meanwhile was read ahead, and a receive that
      * is cancelled may fill all buffers yet. */
-    double slack = 2.0 * world->plan.message_max + config->pause_size_max + 1 +
+    double slack = 2.0 * (world->plan.message_max + (double)config->body_size_max) +
+                   config->pause_size_max + 1 +
                    (double)config->recv_buffer_size * config->recv_buffer_count;
     if (config->byte_rate_max != 0 &&
         client->heard_bytes.peak > (double)config->byte_burst_max + slack) {

@@ -38,6 +38,7 @@ bool policy_may_close(struct client *client, uint16_t close_code);
 
 /* ---- the service ---- */
 void policy_request_heard(struct visit *visit, const struct item *item);
-void policy_message_heard(struct visit *visit, size_t size, bool last);
+/* It hears bytes of a message or of content, with which so many messages are complete. */
+void policy_bytes_heard(struct visit *visit, size_t size, unsigned message_count);
 
 #endif

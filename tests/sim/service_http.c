@@ -135,6 +135,7 @@ int service_on_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
     if (visit->world->failed) {
         return visit_leave(visit, 0);
     }
+    policy_bytes_heard(visit, piece.size, 0);
     item->done += piece.size;
     visit->content_size += piece.size;
     for (size_t i = 0; i < piece.size; i++) {

@@ -71,7 +71,7 @@ int service_on_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr
     /* The padding may be looked at. */
     volatile char last = message.ptr[message.size + GYR_MESSAGE_PADDING - 1];
     (void)last;
-    policy_message_heard(visit, message.size, true);
+    policy_bytes_heard(visit, message.size, 1);
     item_pop(&visit->client->said);
     int result = message_hear(visit, opcode, message);
     return visit_leave(visit, result);
@@ -295,7 +295,7 @@ int service_on_part(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_sp
         world_fail(visit->world, "client %u: a part is not what was sent", visit->client->id);
         return visit_leave(visit, 0);
     }
-    policy_message_heard(visit, part.size, last);
+    policy_bytes_heard(visit, part.size, last);
     item->number++; /* of parts heard */
     item->done += part.size;
     if (last) {
