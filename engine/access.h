@@ -18,7 +18,7 @@ void access_note_content(struct transport *transport, uint64_t size);
 void access_write(struct transport *transport, enum gyr_outcome outcome);
 void access_ws_end(struct transport *transport, uint16_t close_code);
 
-/* The engine has answered by itself before there was a request. */
+/* The engine has answered by itself before there was a request; 0: it could not. */
 void access_refused(struct transport *transport, unsigned status_code);
 
 /* The same where requests come by the million, and nobody may be asking. */

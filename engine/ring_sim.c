@@ -367,9 +367,16 @@ static void sim_close_reset(struct ring *public_ring, int fd)
 
 static void sim_peer_address(struct ring *public_ring, int fd, struct address *address)
 {
-    uint32_t id = sim_socket_get(sim_ring_of(public_ring)->sim, fd)->id;
+    const struct sim_socket *socket = sim_socket_get(sim_ring_of(public_ring)->sim, fd);
+    uint32_t id = socket->id;
     const uint8_t ip[4] = {192, 0, 2, (uint8_t)(1 + id % 254)};
     *address = address_ipv4(ip, (uint16_t)(1024 + id / 254 % 60000));
+    if (socket->address.family != ADDRESS_NONE) {
+        *address = socket->address;
+    }
+    if (socket->broken) {
+        *address = (struct address){0}; /* as getpeername(2): ENOTCONN */
+    }
 }
 
 static int sim_ring_file_status(struct ring *ring, int fd, struct ring_file_status *status)

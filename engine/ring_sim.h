@@ -76,6 +76,8 @@ void sim_listen_close(struct sim *sim, int listener_fd);
 /* The client's end. Returns a client descriptor, or -ECONNREFUSED when the backlog is full or the
  * listener is gone. */
 int sim_connect(struct sim *sim, int listener_fd);
+/* From where it seems to come; before the server may have asked. */
+void sim_client_name(struct sim *sim, int fd, const struct address *address);
 /* Bytes taken or brought; -EAGAIN; -ECONNRESET, for ever; -EPIPE after sim_client_shutdown;
  * sim_client_recv: 0 at the end of the stream. */
 int64_t sim_client_send(struct sim *sim, int fd, const void *bytes, size_t size);

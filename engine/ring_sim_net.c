@@ -502,6 +502,13 @@ static struct sim_socket *client_get(struct sim *sim, int fd)
     return client;
 }
 
+void sim_client_name(struct sim *sim, int fd, const struct address *address)
+{
+    struct sim_socket *client = client_get(sim, fd);
+    ASSERT(client->peer != NULL);
+    client->peer->address = *address;
+}
+
 int64_t sim_client_send(struct sim *sim, int fd, const void *bytes, size_t size)
 {
     struct sim_socket *client = client_get(sim, fd);

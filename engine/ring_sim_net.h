@@ -31,7 +31,8 @@ struct sim_watcher {
 struct sim_socket {
     enum sim_socket_kind kind;
     int fd;                  /* -1 while it waits in a backlog */
-    uint32_t id;             /* makes the client's address */
+    uint32_t id;             /* makes the client's address ... */
+    struct address address;  /* ... unless sim_client_name has said it */
     struct sim_socket *peer; /* borrowed; NULL once that end is closed */
     uint8_t *bytes;          /* owned; a circle of socket_size, NULL before the first byte */
     uint32_t head;

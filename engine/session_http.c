@@ -27,7 +27,7 @@ static int request_call(struct gyr_conn *exchange, const struct gyr_request *req
 static void limit_begin(struct transport *transport, uint32_t limit_ms);
 static inline void request_advance(struct transport *transport);
 static void request_finish(struct transport *transport, enum gyr_outcome outcome);
-static void refuse(struct transport *transport, int err, unsigned flags);
+static bool refuse(struct transport *transport, int err, unsigned flags);
 static size_t body_input(struct transport *transport, const uint8_t *bytes, size_t size);
 static int body_deliver(struct transport *transport, struct span piece, bool last);
 static int body_collect(struct transport *transport, struct span piece, bool last);
@@ -153,8 +153,8 @@ static void request_begin(struct transport *transport, const struct http_request
         state_free(transport);
         transport->exchange = NULL;
         exchange_release(exchange);
-        refuse(transport, err, flags);
-        access_end(transport, GYR_DONE_ANSWERED);
+        bool answered = refuse(transport, err, flags);
+        access_end(transport, answered ? GYR_DONE_ANSWERED : GYR_DONE_ABORTED);
         transport_end(transport);
         return;
     }
@@ -351,7 +351,7 @@ void session_http_fail(struct transport *transport, int err)
     }
     bool answer = exchange == NULL || exchange->state == EXCHANGE_REQUEST;
     if (answer) {
-        refuse(transport, err, exchange == NULL ? 0 : exchange->flags);
+        answer = refuse(transport, err, exchange == NULL ? 0 : exchange->flags);
     }
     transport->flags |= TRANSPORT_F_LAST_REQUEST;
     if (exchange != NULL) {
@@ -362,8 +362,9 @@ void session_http_fail(struct transport *transport, int err)
     }
 }
 
-/* Answer with the error's status code and text. `flags` are of the exchange: how it asked. */
-static void refuse(struct transport *transport, int err, unsigned flags)
+/* Answer with the error's status code and text. `flags` are of the exchange: how it asked. False:
+ * there is no memory for it, and the connection is cut. */
+static bool refuse(struct transport *transport, int err, unsigned flags)
 {
     struct gyr_span text = GYR_SPAN("internal error");
     unsigned status_code = error_status_code(err);
@@ -383,7 +384,6 @@ static void refuse(struct transport *transport, int err, unsigned flags)
     }
     STATS_ADD(&transport->core->stats, http_errors, 1);
     report_refused(transport, err);
-    access_refused(transport, status_code);
     transport->flags |= TRANSPORT_F_LAST_REQUEST;
     struct gyr_response response = {
         .size = sizeof(response),
@@ -394,9 +394,12 @@ static void refuse(struct transport *transport, int err, unsigned flags)
         .field_count = field.name.size != 0,
         .close = true,
     };
-    if (session_response_write(transport, &response, response.content.size, flags) < 0) {
+    bool written = session_response_write(transport, &response, response.content.size, flags) == 0;
+    access_refused(transport, written ? status_code : 0);
+    if (!written) {
         transport_mark(transport, TRANSPORT_F_CUT);
     }
+    return written;
 }
 
 static size_t body_input(struct transport *transport, const uint8_t *bytes, size_t size)

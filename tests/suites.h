@@ -177,6 +177,11 @@ TEST(guard_random, guard_leaves_nothing_behind_whatever_happens)
 TEST(guard_random, guard_rate_pause_never_waits_for_ever)
 TEST(guard_random, guard_rate_lets_every_request_be_answered)
 
+SUITE(guard_rates)
+TEST(guard_rates, guard_byte_rate_counts_and_tells_of_a_close_once)
+TEST(guard_rates, guard_rate_does_not_delay_the_end)
+TEST(guard_rates, guard_access_log_knows_an_answer_that_was_not_written)
+
 SUITE(http_accept)
 TEST(http_accept, http_accept_orders_codings_by_weight)
 TEST(http_accept, http_accept_leaves_out_what_is_excluded)

@@ -3,6 +3,7 @@
  * verdict over the end. */
 #include "tests/sim/client.h"
 
+#include "tests/sim/policy.h"
 #include "tests/sim/world.h"
 
 #include <errno.h>
@@ -46,6 +47,7 @@ void client_init(struct client *client, struct world *world, unsigned id)
         client->budget += 300000;
     }
     client->dice = dice;
+    policy_client_init(client);
 }
 
 void client_init_probe(struct client *client, struct world *world, unsigned id)
@@ -60,6 +62,7 @@ void client_init_probe(struct client *client, struct world *world, unsigned id)
     client->requests_left = 1;
     client->messages_left = 3;
     client->budget = 300;
+    policy_client_init(client);
     client->piece_max = 200000;
     client->read_max = 200000;
     client->pause = 0;
@@ -121,6 +124,7 @@ static void connect_try(struct client *client)
     }
     world_note(world, "client %u connects: fd %d", client->id, client->fd);
     client->state = CLIENT_RUNNING;
+    policy_connected(client);
 }
 
 static bool output_step(struct client *client)
@@ -163,6 +167,7 @@ static bool output_step(struct client *client)
     }
     client->out_sent += (size_t)sent;
     client->out_total += (size_t)sent;
+    policy_sent(client);
     if (client->out_sent == client->out.size) {
         client->out_sent = 0;
         client->out.size = 0;

@@ -11,6 +11,22 @@
 
 struct world;
 
+/* How far something has run ahead of a rate, see policy.c. The engine issues tokens at whole
+ * multiples of their distance, so it may be one off either way; the rest is for rounding. */
+#define PACE_SLACK 1.1
+struct pace {
+    double low;
+    double peak;
+};
+
+#define STATUSES_MAX 64
+
+/* The status codes that a client was answered with, in order. */
+struct statuses {
+    unsigned count;
+    uint16_t codes[STATUSES_MAX];
+};
+
 /* How the service deals with a request: MODE_LATER and what follows return GYR_PENDING. */
 enum mode {
     MODE_NOW,
@@ -102,6 +118,26 @@ struct client {
     uint32_t pause_ms;
     uint32_t mute_after; /* bytes, with ENDING_MUTE, _RESET and _DROP */
     bool careful;        /* nothing unusual: it must get through */
+
+    /* Where it comes from, and how fast it has sent: policy.c. */
+    struct dice policy_dice;
+    struct address address;
+    struct address announced; /* by its PROXY header; ADDRESS_NONE: none */
+    struct address ws_from;   /* for whom it is a WebSocket */
+    bool proxied;             /* it comes from where trusted proxies are */
+    bool is_trusted;          /* ... and is believed what it says of requests */
+    bool says_header;
+    bool says_bad_header;
+    bool refused;         /* it has got a 503 for a limit */
+    uint64_t frame_count; /* said */
+    uint64_t heard_count; /* messages that on_message has had */
+    uint64_t heard_size;
+    struct pace sent_messages;
+    struct pace sent_bytes;
+    struct pace heard_messages;
+    struct pace heard_bytes;
+    struct statuses got;    /* answers */
+    struct statuses logged; /* and what the log says of them */
 
     struct bytes out;
     struct bytes held; /* goes out once the gate is open */

@@ -4,6 +4,7 @@
 #include "tests/sim/client.h"
 
 #include "proto/ws_handshake.h"
+#include "tests/sim/policy.h"
 #include "tests/sim/service.h"
 #include "tests/sim/world.h"
 
@@ -132,6 +133,7 @@ static void request_generate(struct client *client)
     struct item *item = item_push(&client->said, ITEM_REQUEST, bytes, request.content_size);
     item->number = number;
     item->flags = request.head ? ITEM_F_HEAD : 0;
+    policy_fields(client, item);
     bool has_body = request.content_size != 0 || request.chunked;
     if (request.expect) {
         bytes_printf(&client->out, "Expect: 100-continue\r\n");
@@ -260,6 +262,9 @@ static void request_bad(struct client *client)
          426},
     };
     size_t row = dice_below(&client->dice, COUNT_OF(BAD) + 2);
+    if (policy_bad_request(client)) {
+        return;
+    }
     client->sealed = true;
     if (row < COUNT_OF(BAD)) {
         bytes_printf(&client->out, "%s", BAD[row].text);
@@ -298,11 +303,13 @@ static void handshake_generate(struct client *client)
     uint32_t number = client->request_number++;
     bytes_printf(&client->out, "GET /ws/%u/%u/%u/%u/%u/%u HTTP/1.1\r\nHost: sim\r\n", client->id,
                  number, mode, early, client->parts, doom);
+    struct item *item = item_push(&client->said, ITEM_REQUEST, NULL, 0);
+    item->number = number;
+    policy_fields(client, item);
     bytes_printf(&client->out,
                  "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                  "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: other, sim\r\n\r\n",
                  key);
-    item_push(&client->said, ITEM_REQUEST, NULL, 0)->number = number;
     mode_foresee(client, mode, doom);
     client->out_ws = !client->sealed || mode == MODE_CLOSE;
     client->script_done = !client->out_ws;
@@ -438,6 +445,7 @@ static void response_take(struct client *client, unsigned status, const char *he
         client_gate_open(client);
         return;
     }
+    journal_answered(client, status);
     if (status == 101) {
         upgrade_take(client, head);
         return;
@@ -466,6 +474,11 @@ static void response_take(struct client *client, unsigned status, const char *he
         }
         item_pop(&client->owed);
         client->echo_count++;
+        return;
+    }
+    if (owed == NULL && closes && policy_may_refuse(client, status)) {
+        client->refused = client->fail_status != status;
+        client->fail_status = 0;
         return;
     }
     if (owed == NULL && closes && status == client->fail_status) {

@@ -5,6 +5,7 @@
 
 #include "proto/ws_close.h"
 #include "proto/ws_frame.h"
+#include "tests/sim/policy.h"
 #include "tests/sim/world.h"
 
 #include <stdio.h>
@@ -222,6 +223,7 @@ static void breach_generate(struct client *client)
     client->fail_code = too_large ? 1009 : 1002;
     bytes_append(&client->out, header, header_size);
     bytes_append(&client->out, "mask and payload", 16);
+    client->frame_count++;
 }
 
 static void ping_generate(struct client *client)
@@ -245,6 +247,7 @@ static void frame_write(struct client *client, unsigned first_byte, const void *
     memcpy(header + header_size, &key, sizeof(key));
     bytes_append(&client->out, header, header_size + sizeof(key));
     bytes_append(&client->out, payload, size);
+    client->frame_count++;
     uint8_t *at = client->out.ptr + client->out.size - size;
     for (size_t i = 0; i < size; i++) {
         at[i] ^= header[header_size + i % 4];
@@ -354,6 +357,7 @@ static void close_take(struct client *client, struct span payload)
         right = (client->close_sent && code == client->close_code) ||
                 (client->fail_code != 0 && code == client->fail_code) ||
                 (code == 1001 && (excuses & (EXCUSE_TIME | EXCUSE_STOP | EXCUSE_SELF)) != 0) ||
+                policy_may_close(client, code) ||
                 (code == 1013 && (excuses & (EXCUSE_MEMORY | EXCUSE_SERVICE)) != 0) ||
                 (excuses & EXCUSE_SERVICE) != 0;
     }

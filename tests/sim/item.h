@@ -5,6 +5,7 @@
 #define TESTS_SIM_ITEM_H
 
 #include "base/base.h"
+#include "proto/address.h"
 
 enum item_kind {
     ITEM_REQUEST,  /* to the service */
@@ -34,6 +35,7 @@ struct item {
     uint8_t opcode; /* of a message or frame */
     uint16_t code;  /* status code of a response, code of a Close */
     uint32_t number;
+    struct address from; /* ITEM_REQUEST: who the service must see */
     size_t size;
     size_t done;    /* heard so far */
     uint8_t *bytes; /* owned; size */

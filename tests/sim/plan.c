@@ -44,7 +44,12 @@ void plan_make(struct plan *plan, uint64_t seed, enum profile profile)
     if (plan->faults.time_jump != 0) {
         plan->excuses |= EXCUSE_TIME;
     }
-    turns_draw(plan, &dice); /* last: what is drawn before stays what it was */
+    turns_draw(plan, &dice); /* late: what is drawn before stays what it was */
+    if (dice_chance(&dice, 600)) {
+        plan->address_count = dice_between(&dice, 1, 6);
+        plan->reload_steps = dice_chance(&dice, 250) ? dice_between(&dice, 20, 2000) : 0;
+        plan_policies_draw(&plan->config, &dice);
+    }
 }
 
 static enum profile profile_draw(struct dice *dice)
@@ -196,4 +201,34 @@ static void tight_draw(struct plan *plan, struct dice *dice)
         config->lifetime_max_ms = dice_chance(dice, 300) ? dice_between(dice, 500, 5000) : 0;
         plan->excuses |= EXCUSE_TIME;
     }
+}
+
+void plan_policies_draw(struct gyr_config *config, struct dice *dice)
+{
+    static const char *const PROXIES[] = {"10.9.0.0/16", "unix: 2001:db8:9::/48 10.9.0.0/24"};
+    config->message_rate_max = dice_chance(dice, 350) ? DICE_PICK(dice, 20, 100, 1000) : 0;
+    config->message_burst_max = DICE_PICK(dice, 1, 10, 100, 1000);
+    config->byte_rate_max = dice_chance(dice, 350) ? DICE_PICK(dice, 5000, 50000, 500000) : 0;
+    config->byte_burst_max = DICE_PICK(dice, 1024, 5000, 50000, 500000);
+    config->rate_action = dice_chance(dice, 600) ? GYR_RATE_PAUSE : GYR_RATE_CLOSE;
+    config->server_connections_max = dice_chance(dice, 250) ? dice_between(dice, 1, 20) : 0;
+    config->address_connections_max = dice_chance(dice, 250) ? dice_between(dice, 1, 6) : 0;
+    config->upgrade_rate_max = dice_chance(dice, 200) ? dice_between(dice, 1, 10) : 0;
+    memset(config->trusted_proxies, 0, sizeof(config->trusted_proxies));
+    if (dice_chance(dice, 600)) {
+        const char *proxies = PROXIES[dice_below(dice, COUNT_OF(PROXIES))];
+        memcpy(config->trusted_proxies, proxies, strlen(proxies));
+    }
+    config->proxy_protocol = dice_chance(dice, 500);
+    config->forwarded =
+        DICE_PICK(dice, GYR_FORWARDED_NONE, GYR_FORWARDED_RFC_7239, GYR_FORWARDED_X);
+    memset(config->hosts, 0, sizeof(config->hosts));
+    if (dice_chance(dice, 200)) {
+        memcpy(config->hosts, "sim *.example", sizeof("sim *.example"));
+    }
+    config->log_level = DICE_PICK(dice, GYR_LOG_OFF, GYR_LOG_WARNING, GYR_LOG_INFO, GYR_LOG_INFO,
+                                  GYR_LOG_INFO, GYR_LOG_DEBUG);
+    config->log_format = dice_chance(dice, 500) ? GYR_LOG_JSON : GYR_LOG_TEXT;
+    config->log_rate_max = dice_chance(dice, 250) ? dice_between(dice, 1, 20) : 1000000;
+    config->access_log = dice_chance(dice, 700);
 }

@@ -7,6 +7,8 @@
 #include "engine/ring_sim.h"
 #include "gyr/gyr.h"
 
+struct dice;
+
 #define CORES_MAX        4
 #define CLIENTS_MAX      24
 #define PLAN_HEAP_ENOUGH 40000 /* bytes, for one client */
@@ -29,6 +31,7 @@ enum excuse {
     EXCUSE_STOP = 1 << 4,    /* the server stops */
     EXCUSE_SELF = 1 << 5,    /* the client has broken it */
     EXCUSE_SERVICE = 1 << 6, /* the service has */
+    EXCUSE_POLICY = 1 << 7,  /* it was refused or closed for a policy, and told so */
 };
 
 struct plan {
@@ -45,8 +48,12 @@ struct plan {
     uint32_t calm_step;   /* from this step on there are no faults */
     uint32_t stop_step;   /* the server is stopped then; 0: when all is done */
     unsigned excuses;
+    uint32_t address_count; /* that clients come from; 0: there are no policies */
+    uint32_t reload_steps;  /* policies change once in so many steps; 0: never */
 };
 
 void plan_make(struct plan *plan, uint64_t seed, enum profile profile);
+/* Policies of a public server, most of them switched off. */
+void plan_policies_draw(struct gyr_config *config, struct dice *dice);
 
 #endif

@@ -36,6 +36,8 @@ void service_init(struct world *world)
         .on_core_start = on_core_start,
         .on_core_stop = on_core_stop,
         .on_trouble = on_trouble,
+        .on_log = journal_on_log,
+        .user = world,
         .on_request = service_on_request,
         .on_body = service_on_body,
         .on_done = service_on_done,

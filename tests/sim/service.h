@@ -60,6 +60,12 @@ struct visit {
     size_t content_size;
     uint64_t content_sum;
 
+    /* What the log must say. */
+    bool is_logged;
+    unsigned status; /* of the answer; 0: the engine's */
+    struct address from;
+    char target[128];
+
     struct job *conn_job; /* borrowed; waits for on_timer */
     size_t part_done;     /* of the message that is heard in parts */
 

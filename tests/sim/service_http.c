@@ -5,6 +5,7 @@
 #include "tests/sim/service.h"
 
 #include "proto/ws_close.h"
+#include "tests/sim/policy.h"
 #include "tests/sim/world.h"
 
 #include <stdio.h>
@@ -62,6 +63,10 @@ int service_on_request(struct gyr_conn *conn, const struct gyr_request *request)
             world_fail(world, "client %u: a handshake is none", id);
         }
     }
+    memcpy(visit->target, text, sizeof(text));
+    visit->from = item->from;
+    visit->is_logged = journal_is_kept(visit);
+    policy_request_heard(visit, item);
     visit_doom(visit, DOOM_REQUEST);
     if (visit->stream == STREAM_FILE) {
         visit->flags |= VISIT_F_MODE_DONE;
@@ -130,6 +135,7 @@ int service_on_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
     if (visit->world->failed) {
         return visit_leave(visit, 0);
     }
+    policy_bytes_heard(visit, piece.size, 0);
     item->done += piece.size;
     visit->content_size += piece.size;
     for (size_t i = 0; i < piece.size; i++) {
@@ -254,6 +260,7 @@ static int answer(struct visit *visit)
 void visit_answer_owe(struct visit *visit, const struct gyr_response *response)
 {
     const struct item *said = visit->client->said.head;
+    visit->status = response->status_code;
     size_t size = response->status_code == 204 ? 0 : response->content.size;
     struct item *item = item_push(&visit->client->owed, ITEM_RESPONSE, response->content.ptr, size);
     item->code = (uint16_t)response->status_code;
@@ -314,6 +321,7 @@ static int upgrade(struct visit *visit)
     world_note(world, "    gyr_upgrade: %d", err);
     if (err == 0) {
         visit->flags |= VISIT_F_ANSWERED;
+        visit->status = 101;
         client->is_upgraded = true;
         if ((visit->flags & VISIT_F_HTTP_CLOSED) != 0) {
             client->excuses |= EXCUSE_SERVICE; /* gyr_close before: closes as HTTP does */
@@ -346,6 +354,7 @@ void service_on_done(struct gyr_conn *conn, enum gyr_outcome outcome)
     } else {
         item_pop(&visit->client->said);
     }
+    journal_request_ended(visit, outcome);
     visit_doom(visit, DOOM_DONE);
     visit_leave(visit, 0);
     if (upgraded) {

@@ -5,6 +5,7 @@
 #include "tests/sim/service.h"
 
 #include "proto/ws_close.h"
+#include "tests/sim/policy.h"
 #include "tests/sim/world.h"
 
 static int message_hear(struct visit *visit, enum gyr_opcode opcode, struct gyr_span message);
@@ -70,6 +71,7 @@ int service_on_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr
     /* The padding may be looked at. */
     volatile char last = message.ptr[message.size + GYR_MESSAGE_PADDING - 1];
     (void)last;
+    policy_bytes_heard(visit, message.size, 1);
     item_pop(&visit->client->said);
     int result = message_hear(visit, opcode, message);
     return visit_leave(visit, result);
@@ -293,6 +295,7 @@ int service_on_part(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_sp
         world_fail(visit->world, "client %u: a part is not what was sent", visit->client->id);
         return visit_leave(visit, 0);
     }
+    policy_bytes_heard(visit, part.size, last);
     item->number++; /* of parts heard */
     item->done += part.size;
     if (last) {
@@ -352,6 +355,7 @@ void service_on_close(struct gyr_conn *conn, uint16_t close_code, struct gyr_spa
                    close_code);
     }
     client->heard_code = close_code;
+    journal_ws_ended(visit, close_code);
     if (gyr_send(conn, GYR_TEXT, GYR_SPAN("too late")) >= 0) {
         world_fail(visit->world, "gyr_send is taken in on_close");
     }

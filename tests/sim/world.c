@@ -10,6 +10,7 @@
 #include "tests/sim/world.h"
 
 #include "engine/files.h"
+#include "tests/sim/policy.h"
 #include "tests/sim/service.h"
 
 #include <stdarg.h>
@@ -43,6 +44,7 @@ bool world_run(uint64_t seed, enum profile profile, FILE *trace, char failure[40
     world.plan.calm_step = world.step;
     if (!world.is_stopping) {
         world_until(&world, connections_are_gone, "the last connections");
+        sim_advance(world.sim, policy_upgrade_wait_ns(&world));
         client_init_probe(&world.clients[world.client_count], &world, world.client_count);
         world_until(&world, clients_are_done, "the client after the storm");
         const struct client *probe = &world.clients[world.client_count];
@@ -68,15 +70,17 @@ static void world_create(struct world *world)
     sim_trace(world->sim, world->trace);
     service_init(world);
     service_files_init(world);
+    policy_init(world);
     for (unsigned i = 0; i < plan->listener_count; i++) {
         world->listeners[i] = sim_listen(world->sim, plan->backlog);
     }
     for (unsigned i = 0; i < plan->core_count; i++) {
         struct core_config config = {
-            .config = &plan->config,
+            .config = &world->configs[i],
             .service = &world->service,
             .ring_ops = &ring_sim_ops,
             .ring_context = world->sim,
+            .addresses = world->addresses,
             .peers = world->cores,
             .peer_count = plan->core_count,
             .index = i,
@@ -105,6 +109,7 @@ static void world_destroy(struct world *world)
     if (world->failed) {
         return;
     }
+    journal_check(world);
     for (unsigned i = 0; i <= world->client_count; i++) {
         client_deinit(&world->clients[i]);
     }
@@ -117,6 +122,7 @@ static void world_destroy(struct world *world)
     for (unsigned i = 0; i < world->plan.core_count; i++) {
         core_free(world->cores[i]);
     }
+    policy_deinit(world);
     sim_destroy(world->sim);
 }
 
@@ -176,6 +182,7 @@ static void world_step(struct world *world)
     if (plan->stop_step != 0 && world->step >= plan->stop_step) {
         stop_all(world);
     }
+    policy_step(world);
     unsigned first = dice_below(&world->dice, plan->core_count);
     bool busy = false;
     for (unsigned i = 0; i < plan->core_count && !busy; i++) {
@@ -198,7 +205,10 @@ static bool core_step(struct world *world, unsigned index)
     /* Where a kernel's wait would have returned now, the simulated one did so when it fell
      * asleep. */
     core->ring->now_ns = sim_now_ns(world->sim);
+    world->core_now = index;
     bool goes_on = core_turn(core);
+    journal_turn_ended(world, index);
+    policy_check(world);
     core_check(world, index);
     if (!goes_on) {
         core_end(world, index);
@@ -320,6 +330,7 @@ static void core_end(struct world *world, unsigned index)
     }
     service_check(world);
     core_destroy(core);
+    journal_core_ended(world, index);
     if (atomic_load(&core->load) != 0) {
         world_fail(world, "core %u ends with a load of %u", index, atomic_load(&core->load));
     }

@@ -7,6 +7,7 @@
 #include "engine/core.h"
 #include "tests/sim/client.h"
 #include "tests/sim/dice.h"
+#include "tests/sim/journal.h"
 #include "tests/sim/plan.h"
 
 #include <stdio.h>
@@ -20,15 +21,22 @@ struct world {
     struct gyr_service service;
     struct dice dice;
     struct core *cores[CORES_MAX];
-    bool ended[CORES_MAX]; /* core_turn has returned false */
+    struct gyr_config configs[CORES_MAX]; /* theirs */
+    unsigned core_now;                    /* whose turn it is */
+    bool ended[CORES_MAX];                /* core_turn has returned false */
     int listeners[CORES_MAX];
     struct gyr_files *files; /* owned */
     struct client *clients;  /* owned; client_count, and one for the probe */
     unsigned client_count;
     struct visit *visits; /* owned; newest first */
     unsigned visit_count;
-    struct job *jobs; /* owned; newest first */
-    FILE *trace;      /* borrowed; or NULL */
+    struct job *jobs;                /* owned; newest first */
+    struct address_table *addresses; /* owned */
+    struct dice policy_dice;
+    struct pace upgrades[CORES_MAX];
+    uint64_t upgrade_count[CORES_MAX];
+    struct journal journals[CORES_MAX];
+    FILE *trace; /* borrowed; or NULL */
     uint32_t step;
     uint64_t stop_ns; /* when the server was stopped */
     bool is_calm;
