@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from kit import DEADLINE, ROOT, Http, Skip, command, equal, eventually, expect, request, run, test
+from kit import DEADLINE, PROGRAM, ROOT, Http, Skip, command, equal, eventually, expect, request, run, test
 from readme import LIBRARIES
 
 
@@ -197,7 +197,7 @@ int main(void)
     return 0;
 }
 """
-    build = pathlib.Path(command()[-1]).parent.parent
+    build = pathlib.Path(PROGRAM).parent.parent
     if shutil.which("cc") is None or build.name not in ("release", "debug"):
         raise Skip("a program of its own is made in MODE=release and MODE=debug")
     with tempfile.TemporaryDirectory() as directory:
