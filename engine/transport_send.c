@@ -292,9 +292,9 @@ int transport_send_control(struct transport *transport, uint8_t opcode, struct s
     return 0;
 }
 
-/* Only the newest Pong is owed (RFC 6455 section 5.5.3), but peers may count on an answer to each of
- * a few: let PONGS_MAX wait, and none that the next one will overtake. Where queue_insert has put
- * them, no more than OVERTAKE_SIZE_MIN bytes stand between. */
+/* Only the newest Pong is owed (RFC 6455 section 5.5.3), but peers may count on an answer to each
+ * of a few: let PONGS_MAX wait, and none that the next one will overtake. Where queue_insert has
+ * put them, no more than OVERTAKE_SIZE_MIN bytes stand between. */
 static void pong_drop(struct transport *transport)
 {
     bool far = transport->queued_size >= OVERTAKE_SIZE_MIN;

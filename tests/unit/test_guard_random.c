@@ -92,30 +92,34 @@ static enum kit_act choose(struct kit *kit, enum kit_call call)
     return (enum kit_act)dice(state, KIT_ACTS);
 }
 
+static const struct {
+    const char *bytes;
+    size_t size;
+} inputs[] = {
+#define INPUT(text)              \
+    {                            \
+        (text), sizeof(text) - 1 \
+    }
+    INPUT(KIT_GET("/")),
+    INPUT(PROXY_IPV4),
+    INPUT(PROXY_IPV4 KIT_GET("/a?b") KIT_GET("/c")),
+    INPUT("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n"),
+    INPUT(KIT_UPGRADE_WITH("X-Forwarded-For: 198.51.100.8\r\n")),
+    INPUT(KIT_UPGRADE_WITH("Origin: http://b\r\nForwarded: for=198.51.100.9\r\n")),
+    INPUT(PROXY_IPV4 KIT_UPGRADE_WITH("")),
+    INPUT("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n0123456789"),
+    INPUT("0123456789"),
+    INPUT("GET /\n\n"),
+    INPUT("\x81\x82\0\0\0\0hi"),
+    INPUT("\x81\x82\0\0\0\0hi\x89\x81\0\0\0\0p\x01\x81\0\0\0\0a\x80\x81\0\0\0\0b"),
+    INPUT("\x82\xfe\x04\x00\0\0\0\0"),
+    INPUT("\x88\x82\0\0\0\0\x03\xe8"),
+#undef INPUT
+};
+
 /* One of the things a peer or a service may do next; on whichever connection is kit->fd. */
 static void step(struct kit *kit, uint32_t *state, int first, int last)
 {
-    static const struct {
-        const char *bytes;
-        size_t size;
-    } inputs[] = {
-#define INPUT(text) {(text), sizeof(text) - 1}
-        INPUT(KIT_GET("/")),
-        INPUT(PROXY_IPV4),
-        INPUT(PROXY_IPV4 KIT_GET("/a?b") KIT_GET("/c")),
-        INPUT("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n"),
-        INPUT(KIT_UPGRADE_WITH("X-Forwarded-For: 198.51.100.8\r\n")),
-        INPUT(KIT_UPGRADE_WITH("Origin: http://b\r\nForwarded: for=198.51.100.9\r\n")),
-        INPUT(PROXY_IPV4 KIT_UPGRADE_WITH("")),
-        INPUT("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n0123456789"),
-        INPUT("0123456789"),
-        INPUT("GET /\n\n"),
-        INPUT("\x81\x82\0\0\0\0hi"),
-        INPUT("\x81\x82\0\0\0\0hi\x89\x81\0\0\0\0p\x01\x81\0\0\0\0a\x80\x81\0\0\0\0b"),
-        INPUT("\x82\xfe\x04\x00\0\0\0\0"),
-        INPUT("\x88\x82\0\0\0\0\x03\xe8"),
-#undef INPUT
-    };
     static const char zeros[1024] = "";
     struct gyr_conn *conn = kit_is_closed(kit) ? NULL : kit_conn(kit);
     switch (kit_is_ended(kit) && dice(state, 8) == 0 ? 0 : dice(state, 40)) {
