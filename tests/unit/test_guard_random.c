@@ -10,7 +10,8 @@
 #include "tests/run_tests.h"
 
 #define PROXY_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
-#define PROXY_IPV4      PROXY_SIGNATURE "\x21\x11\0\x0c\xc6\x33\x64\x07\xcb\x00\x71\x01\x9c\x40\x01\xbb"
+/* From 198.51.100.7:40000 to 203.0.113.1:443. */
+#define PROXY_IPV4 PROXY_SIGNATURE "\x21\x11\0\x0c\xc6\x33\x64\x07\xcb\x00\x71\x01\x9c\x40\x01\xbb"
 
 static uint32_t dice(uint32_t *state, uint32_t below)
 {
