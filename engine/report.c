@@ -4,6 +4,7 @@
  * wrong every day is for debugging. */
 #include "engine/report.h"
 
+#include <errno.h>
 #include <time.h>
 
 static uint64_t wall_ns(void)
@@ -75,8 +76,10 @@ static void error_add(const struct core *core, struct log_line *line, int err)
 
 void report_trouble(struct core *core, int err, uint64_t count)
 {
+    /* What the operator has limited is a warning, what the machine lacks an error. */
+    bool limited = err == GYR_ERR_LIMIT || err == GYR_ERR_MEMORY || err == -ENOBUFS;
     struct log_line line;
-    if (report_begin(core, GYR_LOG_WARNING, "trouble", &line)) {
+    if (report_begin(core, limited ? GYR_LOG_WARNING : GYR_LOG_ERROR, "trouble", &line)) {
         error_add(core, &line, err);
         log_number(&line, "count", count);
         report_end(core, &line);

@@ -160,6 +160,7 @@ TEST(guard, guard_log_says_nothing_unless_it_is_asked)
 TEST(guard, guard_log_level_chooses_what_is_told)
 TEST(guard, guard_log_names_the_limit_that_refused)
 TEST(guard, guard_log_names_no_limit_for_an_error_of_the_service)
+TEST(guard, guard_trouble_is_an_error_where_the_machine_has_no_more)
 TEST(guard, guard_log_rate_max_counts_what_it_drops)
 
 SUITE(guard_life)

@@ -75,7 +75,7 @@ def clients_beyond_the_descriptors_wait_for_their_turn():
         for http in clients[:LIMIT // 2]:
             answered(http)
         eventually(lambda: server.troubles, "trouble is reported")
-        line = r'\S+ warning trouble core=0 error="Too many open files" count=\d+\n'
+        line = r'\S+ error trouble core=0 error="Too many open files" count=\d+\n'
         expect(re.fullmatch(line, server.troubles[0]), server.troubles[0])
         open_now = stats(clients[0])["connections"]
         expect(LIMIT // 2 <= open_now < LIMIT, f"{open_now} are open")

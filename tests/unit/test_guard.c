@@ -8,6 +8,7 @@
 #include "tests/parser_kit.h"
 #include "tests/run_tests.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define PROXY_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
@@ -779,6 +780,25 @@ void guard_log_names_no_limit_for_an_error_of_the_service(void)
            "the service's");
     EXPECT(!kit_line_has(&kit, " limit="), "which knows its own");
     kit_end(&kit);
+}
+
+void guard_trouble_is_an_error_where_the_machine_has_no_more(void)
+{
+    static const struct {
+        const char *level;
+        bool told;
+    } rows[] = {{"off", false}, {"error", true}, {"warning", true}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct kit kit;
+        logged(&kit);
+        set(&kit, "log_level", rows[i].level);
+        kit_start(&kit);
+        kit_accept_fail(&kit, -EMFILE);
+        EXPECT_INT(
+            kit_line_has(&kit, "error trouble core=0 error=\"Too many open files\" count=1\n"),
+            rows[i].told, rows[i].level);
+        kit_end(&kit);
+    }
 }
 
 void guard_log_rate_max_counts_what_it_drops(void)
