@@ -174,6 +174,11 @@ TEST(guard_random, guard_leaves_nothing_behind_whatever_happens)
 TEST(guard_random, guard_rate_pause_never_waits_for_ever)
 TEST(guard_random, guard_rate_lets_every_request_be_answered)
 
+SUITE(guard_server)
+TEST(guard_server, guard_server_connections_max_is_that_of_all_cores)
+TEST(guard_server, guard_address_connections_max_is_that_of_all_cores)
+TEST(guard_server, guard_policies_may_change_while_connections_come_and_go)
+
 SUITE(http_accept)
 TEST(http_accept, http_accept_orders_codings_by_weight)
 TEST(http_accept, http_accept_leaves_out_what_is_excluded)
