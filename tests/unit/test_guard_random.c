@@ -9,8 +9,9 @@
 #include "tests/parser_kit.h"
 #include "tests/run_tests.h"
 
-#define PROXY_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
-#define PROXY_IPV4      PROXY_SIGNATURE "\x21\x11\0\x0c\xc6\x33\x64\x07\xcb\x00\x71\x01\x9c\x40\x01\xbb"
+#define PROXY_FIXED     "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"
+#define PROXY_ADDRESSES "\xc6\x33\x64\x07\xcb\x00\x71\x01\x9c\x40\x01\xbb"
+#define PROXY_IPV4      PROXY_FIXED PROXY_ADDRESSES
 
 static uint32_t dice(uint32_t *state, uint32_t below)
 {
@@ -92,8 +93,8 @@ static enum kit_act choose(struct kit *kit, enum kit_call call)
     return (enum kit_act)dice(state, KIT_ACTS);
 }
 
-/* One of the things a peer or a service may do next; on whichever connection is kit->fd. */
-static void step(struct kit *kit, uint32_t *state, int first, int last)
+/* Some of these bytes, which may make sense to whom they come. */
+static void input_at_random(struct kit *kit, uint32_t *state)
 {
     static const struct {
         const char *bytes;
@@ -117,6 +118,17 @@ static void step(struct kit *kit, uint32_t *state, int first, int last)
 #undef INPUT
     };
     static const char zeros[1024] = "";
+    size_t which = dice(state, COUNT_OF(inputs) + 1);
+    const char *bytes = which < COUNT_OF(inputs) ? inputs[which].bytes : zeros;
+    size_t size = which < COUNT_OF(inputs) ? inputs[which].size : sizeof(zeros);
+    if (!kit_is_closed(kit)) {
+        kit_input_steps(kit, bytes, size, dice(state, 2) != 0 ? size : 1 + dice(state, 60));
+    }
+}
+
+/* One of the things a peer or a service may do next; on whichever connection is kit->fd. */
+static void step(struct kit *kit, uint32_t *state, int first, int last)
+{
     struct gyr_conn *conn = kit_is_closed(kit) ? NULL : kit_conn(kit);
     switch (kit_is_ended(kit) && dice(state, 8) == 0 ? 0 : dice(state, 40)) {
     case 0:
@@ -158,15 +170,9 @@ static void step(struct kit *kit, uint32_t *state, int first, int last)
             kit_run(kit);
         }
         break;
-    default: {
-        size_t which = dice(state, COUNT_OF(inputs) + 1);
-        const char *bytes = which < COUNT_OF(inputs) ? inputs[which].bytes : zeros;
-        size_t size = which < COUNT_OF(inputs) ? inputs[which].size : sizeof(zeros);
-        if (!kit_is_closed(kit)) {
-            kit_input_steps(kit, bytes, size, dice(state, 2) != 0 ? size : 1 + dice(state, 60));
-        }
+    default:
+        input_at_random(kit, state);
         break;
-    }
     }
 }
 
