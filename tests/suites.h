@@ -570,6 +570,7 @@ TEST(session_http, session_http_takes_no_request_while_the_queue_is_high)
 TEST(session_http, session_http_body_limit_begins_with_the_body)
 TEST(session_http, session_http_body_rate_min_ends_what_drips)
 TEST(session_http, session_http_body_rate_counts_anew_after_a_pause_of_ours)
+TEST(session_http, session_http_pause_ends_with_the_answer)
 TEST(session_http, session_http_emits_the_same_however_input_is_cut)
 
 SUITE(session_response)
