@@ -266,6 +266,8 @@ static inline void request_advance(struct transport *transport)
         if (exchange->state == EXCHANGE_ANSWERED) {
             if ((exchange->flags & EXCHANGE_F_CLOSE) != 0) {
                 request_finish(transport, GYR_DONE_ANSWERED);
+            } else {
+                gyr_resume(exchange); /* what is left is dropped: there is nobody to spare */
             }
         } else if ((exchange->flags & EXCHANGE_F_CONTINUE) != 0 &&
                    session_http_continue(transport) < 0) {

@@ -9,9 +9,9 @@
 #include "tests/parser_kit.h"
 #include "tests/run_tests.h"
 
-#define PROXY_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
-/* From 198.51.100.7:40000 to 203.0.113.1:443. */
-#define PROXY_IPV4 PROXY_SIGNATURE "\x21\x11\0\x0c\xc6\x33\x64\x07\xcb\x00\x71\x01\x9c\x40\x01\xbb"
+#define PROXY_FIXED     "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"
+#define PROXY_ADDRESSES "\xc6\x33\x64\x07\xcb\x00\x71\x01\x9c\x40\x01\xbb"
+#define PROXY_IPV4      PROXY_FIXED PROXY_ADDRESSES
 
 static uint32_t dice(uint32_t *state, uint32_t below)
 {
@@ -93,35 +93,42 @@ static enum kit_act choose(struct kit *kit, enum kit_call call)
     return (enum kit_act)dice(state, KIT_ACTS);
 }
 
-static const struct {
-    const char *bytes;
-    size_t size;
-} inputs[] = {
-#define INPUT(text)              \
-    {                            \
-        (text), sizeof(text) - 1 \
-    }
-    INPUT(KIT_GET("/")),
-    INPUT(PROXY_IPV4),
-    INPUT(PROXY_IPV4 KIT_GET("/a?b") KIT_GET("/c")),
-    INPUT("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n"),
-    INPUT(KIT_UPGRADE_WITH("X-Forwarded-For: 198.51.100.8\r\n")),
-    INPUT(KIT_UPGRADE_WITH("Origin: http://b\r\nForwarded: for=198.51.100.9\r\n")),
-    INPUT(PROXY_IPV4 KIT_UPGRADE_WITH("")),
-    INPUT("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n0123456789"),
-    INPUT("0123456789"),
-    INPUT("GET /\n\n"),
-    INPUT("\x81\x82\0\0\0\0hi"),
-    INPUT("\x81\x82\0\0\0\0hi\x89\x81\0\0\0\0p\x01\x81\0\0\0\0a\x80\x81\0\0\0\0b"),
-    INPUT("\x82\xfe\x04\x00\0\0\0\0"),
-    INPUT("\x88\x82\0\0\0\0\x03\xe8"),
+/* Some of these bytes, which may make sense to whom they come. */
+static void input_at_random(struct kit *kit, uint32_t *state)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } inputs[] = {
+#define INPUT(text) {(text), sizeof(text) - 1}
+        INPUT(KIT_GET("/")),
+        INPUT(PROXY_IPV4),
+        INPUT(PROXY_IPV4 KIT_GET("/a?b") KIT_GET("/c")),
+        INPUT("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n"),
+        INPUT(KIT_UPGRADE_WITH("X-Forwarded-For: 198.51.100.8\r\n")),
+        INPUT(KIT_UPGRADE_WITH("Origin: http://b\r\nForwarded: for=198.51.100.9\r\n")),
+        INPUT(PROXY_IPV4 KIT_UPGRADE_WITH("")),
+        INPUT("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n0123456789"),
+        INPUT("0123456789"),
+        INPUT("GET /\n\n"),
+        INPUT("\x81\x82\0\0\0\0hi"),
+        INPUT("\x81\x82\0\0\0\0hi\x89\x81\0\0\0\0p\x01\x81\0\0\0\0a\x80\x81\0\0\0\0b"),
+        INPUT("\x82\xfe\x04\x00\0\0\0\0"),
+        INPUT("\x88\x82\0\0\0\0\x03\xe8"),
 #undef INPUT
-};
+    };
+    static const char zeros[1024] = "";
+    size_t which = dice(state, COUNT_OF(inputs) + 1);
+    const char *bytes = which < COUNT_OF(inputs) ? inputs[which].bytes : zeros;
+    size_t size = which < COUNT_OF(inputs) ? inputs[which].size : sizeof(zeros);
+    if (!kit_is_closed(kit)) {
+        kit_input_steps(kit, bytes, size, dice(state, 2) != 0 ? size : 1 + dice(state, 60));
+    }
+}
 
 /* One of the things a peer or a service may do next; on whichever connection is kit->fd. */
 static void step(struct kit *kit, uint32_t *state, int first, int last)
 {
-    static const char zeros[1024] = "";
     struct gyr_conn *conn = kit_is_closed(kit) ? NULL : kit_conn(kit);
     switch (kit_is_ended(kit) && dice(state, 8) == 0 ? 0 : dice(state, 40)) {
     case 0:
@@ -163,15 +170,9 @@ static void step(struct kit *kit, uint32_t *state, int first, int last)
             kit_run(kit);
         }
         break;
-    default: {
-        size_t which = dice(state, COUNT_OF(inputs) + 1);
-        const char *bytes = which < COUNT_OF(inputs) ? inputs[which].bytes : zeros;
-        size_t size = which < COUNT_OF(inputs) ? inputs[which].size : sizeof(zeros);
-        if (!kit_is_closed(kit)) {
-            kit_input_steps(kit, bytes, size, dice(state, 2) != 0 ? size : 1 + dice(state, 60));
-        }
+    default:
+        input_at_random(kit, state);
         break;
-    }
     }
 }
 

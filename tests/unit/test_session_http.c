@@ -605,6 +605,36 @@ void session_http_body_rate_counts_anew_after_a_pause_of_ours(void)
     kit_end(&kit);
 }
 
+static int answer_and_pause(struct kit *kit, struct gyr_conn *conn, const struct kit_event *event)
+{
+    (void)kit;
+    (void)event;
+    gyr_pause(conn);
+    return gyr_respond_text(conn, 200, "text/plain", GYR_SPAN("ok"));
+}
+
+void session_http_pause_ends_with_the_answer(void)
+{
+    static const char POST[] = "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\n";
+    for (unsigned early = 0; early < 2; early++) {
+        struct kit kit;
+        kit_begin(&kit);
+        kit.hooks[KIT_REQUEST] = answer_and_pause;
+        KIT_INPUT(&kit, POST);
+        EXPECT_OUTPUT(&kit, KIT_OK, "answered before its content");
+        if (early != 0) {
+            kit_advance(&kit, kit.config.body_timeout_ms + 1);
+            EXPECT(kit_is_ended(&kit), "which nobody waits for without a limit");
+        } else {
+            KIT_INPUT(&kit, "abc" KIT_GET("/"));
+            EXPECT_OUTPUT(&kit, KIT_OK, "which is read, as nobody is asked any more");
+        }
+        EXPECT_INT(kit.counts[KIT_DONE], 2 - early, "and they are done");
+        EXPECT_INT(kit.counts[KIT_BODY], 0, "without on_body");
+        kit_end(&kit);
+    }
+}
+
 void session_http_emits_the_same_however_input_is_cut(void)
 {
     static const char *const rows[] = {
