@@ -476,12 +476,9 @@ static void response_take(struct client *client, unsigned status, const char *he
         client->echo_count++;
         return;
     }
-    if (owed == NULL && closes && policy_may_refuse(client, status)) {
-        client->refused = client->fail_status != status;
-        client->fail_status = 0;
-        return;
-    }
-    if (owed == NULL && closes && status == client->fail_status) {
+    bool foreseen = status == client->fail_status;
+    if (owed == NULL && closes && (policy_may_refuse(client, status) || foreseen)) {
+        client->refused = !foreseen;
         client->fail_status = 0;
         return;
     }
