@@ -425,19 +425,6 @@ static size_t chunks_decode(struct world *world, struct span in, struct bytes *c
     }
 }
 
-/* Was this refusal foreseen? */
-static bool refusal_take(struct client *client, unsigned status)
-{
-    if (policy_may_refuse(client, status)) {
-        client->refused = client->fail_status != status;
-        client->fail_status = 0;
-        return true;
-    }
-    bool foreseen = status == client->fail_status;
-    client->fail_status = foreseen ? 0 : client->fail_status;
-    return foreseen;
-}
-
 static void response_take(struct client *client, unsigned status, const char *head,
                           struct span content)
 {
@@ -489,7 +476,10 @@ static void response_take(struct client *client, unsigned status, const char *he
         client->echo_count++;
         return;
     }
-    if (owed == NULL && closes && refusal_take(client, status)) {
+    bool foreseen = status == client->fail_status;
+    if (owed == NULL && closes && (policy_may_refuse(client, status) || foreseen)) {
+        client->refused = !foreseen;
+        client->fail_status = 0;
         return;
     }
     bool excused =

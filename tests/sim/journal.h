@@ -25,7 +25,7 @@ struct journal {
     struct pace pace;
 };
 
-void journal_on_log(void *world, enum gyr_log_level level, struct gyr_span line);
+void journal_on_log(void *user, enum gyr_log_level level, struct gyr_span text);
 
 /* Is its end going to be logged? */
 bool journal_is_kept(const struct visit *visit);

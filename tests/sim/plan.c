@@ -46,7 +46,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum profile profile)
     }
     turns_draw(plan, &dice); /* late: what is drawn before stays what it was */
     if (dice_chance(&dice, 600)) {
-        plan->address_count = dice_between(&dice, 1, 6);
+        plan->address_count = DICE_PICK(&dice, 1, 1, 2, 6);
         plan->reload_steps = dice_chance(&dice, 250) ? dice_between(&dice, 20, 2000) : 0;
         plan_policies_draw(&plan->config, &dice);
     }
@@ -212,7 +212,7 @@ void plan_policies_draw(struct gyr_config *config, struct dice *dice)
     config->byte_burst_max = DICE_PICK(dice, 1024, 5000, 50000, 500000);
     config->rate_action = dice_chance(dice, 600) ? GYR_RATE_PAUSE : GYR_RATE_CLOSE;
     config->server_connections_max = dice_chance(dice, 250) ? dice_between(dice, 1, 20) : 0;
-    config->address_connections_max = dice_chance(dice, 250) ? dice_between(dice, 1, 6) : 0;
+    config->address_connections_max = dice_chance(dice, 300) ? DICE_PICK(dice, 1, 1, 2, 5) : 0;
     config->upgrade_rate_max = dice_chance(dice, 200) ? dice_between(dice, 1, 10) : 0;
     memset(config->trusted_proxies, 0, sizeof(config->trusted_proxies));
     if (dice_chance(dice, 600)) {

@@ -322,6 +322,17 @@ void policy_fields(struct client *client, struct item *item)
         return;
     }
     item->from = client->announced.family != ADDRESS_NONE ? client->announced : client->address;
+    if (dice_chance(dice, 300)) {
+        uint8_t agent[] = "User-Agent: ........\r\n"; /* of bytes that a log has to hide */
+        for (unsigned i = 0; i < 8; i++) {
+            agent[12 + i] =
+                (uint8_t)(dice_chance(dice, 500) ? DICE_PICK(dice, '"', '\\', '\t', '=', ' ', '~')
+                                                 : dice_between(dice, 0x80, 0xff));
+        }
+        agent[12] = 'a';
+        agent[19] = 'z';
+        bytes_append(&client->out, agent, sizeof(agent) - 1);
+    }
     if (!dice_chance(dice, 400)) {
         return;
     }
