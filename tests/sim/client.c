@@ -57,6 +57,12 @@ void client_init_probe(struct client *client, struct world *world, unsigned id)
     if (world->plan.config.core_heap_size_max < PLAN_HEAP_ENOUGH) {
         client->excuses = EXCUSE_MEMORY;
     }
+    const struct gyr_config *config = &world->plan.config;
+    bool slow = config->message_rate_max != 0 || config->byte_rate_max != 0 ||
+                world->plan.reload_steps != 0;
+    if (slow) {
+        client->excuses |= world->plan.excuses & EXCUSE_TIME; /* it may be kept beyond its life */
+    }
     client->ending = ENDING_CLOSE;
     client->upgrade = true;
     client->requests_left = 1;
