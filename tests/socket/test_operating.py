@@ -84,7 +84,7 @@ def events_are_all_there_are():
         if re.match(r"\| `[a-z.]+`.* \| (info|warning|debug)", line):
             described |= set(re.findall(r"`([a-z.]+)`", line.split(" | ")[0]))
     equal(described, told, "events")
-    shown = set(re.findall(r"^    \S+Z (?:info|warning|debug) ([a-z.]+)", section("Logs"), re.M))
+    shown = set(re.findall(r"^    \S+Z (?:info|warning|error|debug) ([a-z.]+)", section("Logs"), re.M))
     equal(shown, told, "examples")
 
 
