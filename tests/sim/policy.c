@@ -165,6 +165,7 @@ void policy_step(struct world *world)
     struct gyr_config config = world->plan.config;
     plan_policies_draw(&config, dice);
     config.heartbeat_interval_ms = DICE_PICK(dice, 20, 500, 30000);
+    config.heartbeat_timeout_ms = 600000; /* a slow reader comes to a Ping late */
     config.turn_completions_max = DICE_PICK(dice, 1, 7, 256);
     config.turn_sends_max = DICE_PICK(dice, 1, 9, 255);
     config.read_rounds_max = dice_between(dice, 1, 8);
