@@ -651,7 +651,12 @@ struct session_limit session_ws_limit(const struct transport *transport)
     }
     struct session_limit limit = {0};
     if ((transport->flags & TRANSPORT_F_PINGED) != 0) {
-        limit.due_ms = transport->phase_ms + config->heartbeat_timeout_ms;
+        /* The Ping waits behind what is queued: as long as the peer takes of that, it is there. */
+        uint32_t since_ms = transport->phase_ms;
+        if ((int32_t)(transport->send_ms - since_ms) > 0) {
+            since_ms = transport->send_ms;
+        }
+        limit.due_ms = since_ms + config->heartbeat_timeout_ms;
         limit.set = true;
     } else if (config->heartbeat_interval_ms != 0) {
         limit.due_ms = transport->activity_ms + config->heartbeat_interval_ms;

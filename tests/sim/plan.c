@@ -122,7 +122,7 @@ static void times_draw(struct plan *plan, struct dice *dice)
     config->keep_alive_timeout_ms = 60000;
     config->handshake_timeout_ms = 60000;
     config->heartbeat_interval_ms = DICE_PICK(dice, 20, 500, 30000);
-    config->heartbeat_timeout_ms = 60000;
+    config->heartbeat_timeout_ms = 600000; /* a slow reader comes to a Ping late */
     config->idle_timeout_ms = dice_chance(dice, 300) ? 120000 : 0;
     if (config->idle_timeout_ms != 0 && dice_chance(dice, 500)) {
         config->heartbeat_interval_ms = 0;

@@ -178,6 +178,26 @@ void transport_heartbeat_pings_and_then_cuts(void)
     kit_end(&kit);
 }
 
+void transport_heartbeat_waits_for_a_reader_that_is_slow(void)
+{
+    static char large[20000];
+    struct kit kit;
+    begin_heartbeat(&kit);
+    kit_room(&kit, 1);
+    EXPECT_INT(gyr_send(kit_conn(&kit), GYR_BINARY, (struct gyr_span){large, sizeof(large)}), 0,
+               "queued");
+    kit_run(&kit);
+    for (unsigned second = 0; second < 100; second++) {
+        kit_advance(&kit, 1000);
+        kit_room(&kit, 50);
+        kit_run(&kit);
+    }
+    EXPECT_LOG(&kit, "", "it takes what is queued, though it never comes to the Ping");
+    kit_advance(&kit, 10100);
+    EXPECT_LOG(&kit, "close 1006\n", "it takes nothing any more");
+    kit_end(&kit);
+}
+
 void transport_heartbeat_takes_any_byte_as_a_sign_of_life(void)
 {
     struct kit kit;
