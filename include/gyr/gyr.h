@@ -168,7 +168,7 @@ struct gyr_config {
     uint32_t keep_alive_timeout_ms; /* between two requests */
     uint32_t handshake_timeout_ms;  /* of a request that is GYR_PENDING: 503 */
     uint32_t heartbeat_interval_ms; /* silence after which a Ping is sent; 0: never */
-    uint32_t heartbeat_timeout_ms; /* silence after that Ping which ends the connection with 1006 */
+    uint32_t heartbeat_timeout_ms; /* after it without a byte from the peer, or taken by it: 1006 */
     uint32_t idle_timeout_ms;      /* without a message in either direction: 1001; 0: never */
     uint32_t close_timeout_ms;     /* for the peer's Close, and for its end of the stream */
     uint32_t send_timeout_ms;      /* without a byte taken by the peer while bytes are queued */
