@@ -127,7 +127,7 @@ static void times_draw(struct plan *plan, struct dice *dice)
     if (config->idle_timeout_ms != 0 && dice_chance(dice, 500)) {
         config->heartbeat_interval_ms = 0;
     }
-    config->close_timeout_ms = 120000;
+    config->close_timeout_ms = 600000; /* ... or to a Close */
     config->send_timeout_ms = 60000;
     config->lifetime_max_ms = 0;
     config->shutdown_window_ms = dice_below(dice, 2000);
