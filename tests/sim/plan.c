@@ -118,7 +118,7 @@ static void times_draw(struct plan *plan, struct dice *dice)
 {
     struct gyr_config *config = &plan->config;
     config->header_timeout_ms = 60000;
-    config->body_timeout_ms = 60000;
+    config->body_timeout_ms = 600000; /* a slow reader comes to a 100 Continue late */
     config->keep_alive_timeout_ms = 60000;
     config->handshake_timeout_ms = 60000;
     config->heartbeat_interval_ms = DICE_PICK(dice, 20, 500, 30000);
