@@ -172,16 +172,12 @@ TEST(guard_life, guard_client_of_one_request_is_not_that_of_the_next)
 TEST(guard_life, guard_client_is_named_for_requests_that_are_refused)
 TEST(guard_life, guard_client_is_that_of_the_proxy_when_its_word_is_no_longer_taken)
 TEST(guard_life, guard_handshakes_that_are_denied_are_not_counted_on)
+TEST(guard_life, guard_access_log_knows_an_answer_that_was_not_written)
 
 SUITE(guard_random)
 TEST(guard_random, guard_leaves_nothing_behind_whatever_happens)
 TEST(guard_random, guard_rate_pause_never_waits_for_ever)
 TEST(guard_random, guard_rate_lets_every_request_be_answered)
-
-SUITE(guard_rates)
-TEST(guard_rates, guard_byte_rate_counts_and_tells_of_a_close_once)
-TEST(guard_rates, guard_rate_does_not_delay_the_end)
-TEST(guard_rates, guard_access_log_knows_an_answer_that_was_not_written)
 
 SUITE(guard_server)
 TEST(guard_server, guard_server_connections_max_is_that_of_all_cores)

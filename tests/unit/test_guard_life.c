@@ -9,6 +9,8 @@
 #include "tests/parser_kit.h"
 #include "tests/run_tests.h"
 
+#include <CUnit/CUnit.h>
+
 static void set(struct kit *kit, const char *name, const char *value)
 {
     struct gyr_error error = {""};
@@ -240,4 +242,47 @@ void guard_handshakes_that_are_denied_are_not_counted_on(void)
     kit_end(&kit);
     EXPECT_INT(address_table_size(table).address_count, 0, "all have left");
     address_table_destroy(table);
+}
+
+/* ---- logs ---- */
+
+/* All but a few bytes of the heap are taken before the request fails. */
+static int fail_without_memory(struct kit *kit, struct gyr_conn *conn,
+                               const struct kit_event *event)
+{
+    (void)conn;
+    (void)event;
+    size_t *size = kit->context;
+    *size = (size_t)(kit->config.core_heap_size_max - heap_used(kit->core->heap)) - 64;
+    void **ballast = (void **)(void *)(size + 1);
+    *ballast = heap_alloc(kit->core->heap, *size);
+    return GYR_ERR_HTTP_NOT_FOUND;
+}
+
+void guard_access_log_knows_an_answer_that_was_not_written(void)
+{
+    struct {
+        size_t size;
+        void *ballast;
+    } taken;
+    struct kit kit;
+    kit_init(&kit);
+    kit.service.on_log = kit_on_log;
+    kit.service.user = &kit;
+    kit.context = &taken;
+    set(&kit, "access_log", "1");
+    set(&kit, "core_heap_size_max", "64k");
+    kit_start(&kit);
+    kit_connect(&kit);
+    kit_room(&kit, 0);
+    KIT_INPUT(&kit, KIT_GET("/first"));
+    kit_forget(&kit);
+    kit.hooks[KIT_REQUEST] = fail_without_memory;
+    KIT_INPUT(&kit, KIT_GET("/lost"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(taken.ballast);
+    heap_free(kit.core->heap, taken.ballast, taken.size);
+    EXPECT_LOG(&kit, "request GET /lost\ndone aborted\n", "nothing is on its way");
+    EXPECT(kit_line_has(&kit, "target=/lost status=0 size=0 duration_ms=0 outcome=unanswered"),
+           "as the log says");
+    kit_end(&kit);
 }
