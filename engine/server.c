@@ -3,6 +3,7 @@
  * that other threads may make to its cores. How the cores begin and end is in server_core.c. */
 #include "engine/server.h"
 
+#include "engine/engine.h"
 #include "engine/error.h"
 #include "engine/offload.h"
 #include "engine/reload.h"
@@ -20,22 +21,11 @@ static bool server_has_begun(struct gyr_server *server);
 static int listener_add(struct gyr_server *server, const struct listener_address *address,
                         struct gyr_error *error);
 
-int gyr_server_create(const struct gyr_config *config, const struct gyr_service *service,
-                      struct gyr_server **server, struct gyr_error *error)
+int engine_server_create(const struct gyr_settings *settings, const struct gyr_service *service,
+                         const struct engine_layer *layer, struct gyr_server **server_out,
+                         struct gyr_error *error)
 {
-    struct gyr_settings *settings;
-    int err = gyr_settings_create(config, &settings, error);
-    if (err < 0) {
-        return err;
-    }
-    err = gyr_server_create_with(settings, service, server, error);
-    gyr_settings_destroy(settings);
-    return err;
-}
-
-int gyr_server_create_with(const struct gyr_settings *settings, const struct gyr_service *service,
-                           struct gyr_server **server_out, struct gyr_error *error)
-{
+    ASSERT(layer == NULL);
     if (service->size == 0 || service->conn_data_size > 65536) {
         return ERROR_SET(error, GYR_ERR_ARGUMENT,
                          "gyr_service: size = %zu, conn_data_size = %zu; set size to "
