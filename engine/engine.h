@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "engine/broadcast_ring.h"
+#include "engine/error.h"
 #include "engine/memory.h"
 #include "engine/stats.h"
 #include "gyr/gyr.h"
