@@ -950,11 +950,11 @@ GYR_API GYR_MUST_CHECK int gyr_room_stats(const struct gyr_server *server, struc
  * backend those of all processes. */
 struct gyr_presence;
 
-/* Any thread: find out, and then call done(core, arg, presence) on core `core_index`, once. The list
- * is given away with that: release it with gyr_presence_free. GYR_ERR_UNSUPPORTED if the room's rule
- * does not ask for presence, or the backend knows none; GYR_ERR_STATE before the cores are made,
- * GYR_ERR_ARGUMENT, GYR_ERR_MEMORY, GYR_ERR_BACKPRESSURE, GYR_ERR_CLOSED; then `done` is not called.
- * If the core ends first, it is not called either. */
+/* Any thread: find out, and then call done(core, arg, presence) on core `core_index`, once. The
+ * list is given away with that: release it with gyr_presence_free. GYR_ERR_UNSUPPORTED if the
+ * room's rule does not ask for presence, or the backend knows none; GYR_ERR_STATE before the cores
+ * are made; GYR_ERR_ARGUMENT, GYR_ERR_MEMORY, GYR_ERR_BACKPRESSURE, GYR_ERR_CLOSED. Then `done` is
+ * not called. If the core ends before the answer is there, it is not called either. */
 GYR_API GYR_MUST_CHECK int
 gyr_presence(struct gyr_server *server, struct gyr_span room, unsigned core_index,
              void (*done)(struct gyr_core *core, void *arg, struct gyr_presence *presence),
