@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What was published to the rooms with a history whose home is one core: a ring of messages for each,
- * numbered from 1 in each epoch, within a bound for all of them together. One thread. */
+/* What was published to the rooms with a history whose home is one core: a ring of messages for
+ * each, numbered from 1 in each epoch, within a bound for all of them together. One thread. */
 #ifndef HUB_HISTORY_H
 #define HUB_HISTORY_H
 

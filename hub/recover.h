@@ -41,14 +41,13 @@ struct recover *recover_create(const struct recover_config *config);
 void recover_destroy(struct recover *recover);
 
 /* The member has joined, and its history is being asked for; it is not here yet. `*number` tells
- * this wait from others of the same member, before and after. `room_count` goes up by one as long
- * as anything has to be asked here about this member; it stays where it is until then.
- * GYR_ERR_MEMORY. */
+ * this wait from others of the same member, before and after. GYR_ERR_MEMORY. */
 MUST_CHECK int recover_begin(struct recover *recover, struct recover_member member,
-                             uint32_t *room_count, uint64_t *number);
+                             uint64_t *number);
 
-/* A message with an offset is being delivered to the room. Need not be asked while the room's count
- * is 0. */
+/* A message with an offset is being delivered to the room. Has to be asked from recover_begin up to
+ * RECOVER_PASSES, after which nothing is known of the member here any more (also of one that never
+ * was). */
 enum recover_verdict recover_judge(struct recover *recover, struct recover_member member,
                                    const struct gyr_publication *publication);
 
@@ -59,7 +58,7 @@ MUST_CHECK bool recover_answer(struct recover *recover, struct recover_member me
                                const struct gyr_backend_history *history,
                                struct gyr_recovery *recovery);
 
-/* It is no member any more, or has come to nothing. Nothing happens to who is not here. */
+/* It is no member any more. Nothing happens to who is not here. */
 void recover_leave(struct recover *recover, struct recover_member member);
 
 /* Members that are here. */
