@@ -17,6 +17,8 @@
 
 static int server_allocate(struct gyr_server *server, const struct gyr_settings *settings,
                            struct gyr_error *error);
+static int server_take_layer(struct gyr_server *server, const struct engine_layer *layer,
+                             struct gyr_error *error);
 static bool server_has_begun(struct gyr_server *server);
 static int listener_add(struct gyr_server *server, const struct listener_address *address,
                         struct gyr_error *error);
@@ -42,12 +44,28 @@ int engine_server_create(const struct gyr_settings *settings, const struct gyr_s
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->change, NULL);
     int err = server_allocate(server, settings, error);
+    if (err == 0 && layer != NULL) {
+        err = server_take_layer(server, layer, error);
+    }
     if (err < 0) {
         gyr_server_destroy(server);
         return err;
     }
     *server_out = server;
     return 0;
+}
+
+static int server_take_layer(struct gyr_server *server, const struct engine_layer *layer,
+                             struct gyr_error *error)
+{
+    const struct engine_server made = {
+        .server = server,
+        .config = &server->config,
+        .service = &server->service,
+        .core_count = server->core_count,
+    };
+    server->layer = layer;
+    return layer->server_create(&made, &server->layer_state, error);
 }
 
 static int server_allocate(struct gyr_server *server, const struct gyr_settings *settings,
@@ -249,6 +267,9 @@ void gyr_server_destroy(struct gyr_server *server)
         return;
     }
     ASSERT(server->thread_count == 0);
+    if (server->layer_state != NULL) {
+        server->layer->server_destroy(server->layer_state);
+    }
     offload_destroy(server->offload);
     address_table_destroy(server->addresses);
     for (unsigned i = 0; i < server->listener_count; i++) {
