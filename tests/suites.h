@@ -414,6 +414,13 @@ TEST(policy, policy_check_text_takes_lists_and_what_is_no_list)
 TEST(policy, policy_check_text_knows_the_most_proxies)
 TEST(policy, policy_check_text_stays_one_line)
 
+SUITE(presence)
+TEST(presence, presence_knows_who_is_in_which_room)
+TEST(presence, presence_remove_of_nobody_changes_nothing)
+TEST(presence, presence_holds_its_bound)
+TEST(presence, presence_agrees_with_a_plain_model)
+TEST(presence, presence_is_right_among_threads)
+
 SUITE(proxy_protocol)
 TEST(proxy_protocol, proxy_header_parse_takes_what_proxies_send)
 TEST(proxy_protocol, proxy_header_parse_rejects_everything_else)
