@@ -9,6 +9,8 @@
  * struct gyr_config carries its own size: a program may have been compiled against an older header,
  * whose fields end earlier, or a newer one. So no field is touched that lies behind that size. */
 #include "engine/config.h"
+
+#include "engine/broadcast_ring.h"
 #include "engine/error.h"
 #include "engine/policy.h"
 #include "proto/http_request.h"
@@ -102,6 +104,17 @@ static const struct config_field fields[] = {
            "cache misses on large reads; 0: no scratch"),
     NUMBER(mailbox_count_max, CORE, 16, 16777216, 65536, "entries",
            "memory while a core lags behind"),
+
+    NUMBER(rooms_max, SERVER, 1, 16777216, 1048576, "rooms", "address space"),
+    NUMBER(conn_rooms_max, LIVE, 1, 16777216, 1024, "rooms", "memory for each that joins so many"),
+    NUMBER(broadcast_lanes, SERVER, 1, BROADCAST_LANES_MAX, 4, "lanes",
+           "no common order for rooms of different lanes"),
+    POWER(broadcast_entries, SERVER, 2, 1048576, 4096, "messages",
+          "memory, and older messages, while a core lags behind"),
+    NUMBER(broadcast_size_max, SERVER, 64 * KIB, 16384 * GIB, 64 * MIB, "bytes",
+           "memory while a core lags behind"),
+    NUMBER(broadcast_copy_size, SERVER, 0, 1 * MIB, 4 * KIB, "bytes",
+           "time for each copy; less: time for each sharing"),
 
     NUMBER(head_size_max, LIVE, 256, HTTP_HEAD_SIZE_MAX, 16 * KIB, "bytes",
            "memory for each head that comes slowly"),

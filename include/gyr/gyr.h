@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Gyr: a WebSocket and HTTP server engine for Linux. This page reads as the life of a server, top
  * to bottom: configure, create, listen, start; what the engine calls; what may be called back;
- * other threads; statistics; stop.
+ * other threads; names and rooms; statistics; stop.
  *
  * Threads. Every core of a server is one thread. A connection, a request and a core belong to the
  * thread that passes them to a callback; calls that take them are legal there only. Calls that are
@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,6 +31,7 @@ struct gyr_server;
 struct gyr_core;
 struct gyr_conn; /* one exchange: a WebSocket, or an HTTP request and its answer */
 struct gyr_request;
+struct gyr_backend;
 
 /* A view of bytes that somebody else owns. */
 struct gyr_span {
@@ -125,6 +127,14 @@ struct gyr_config {
     uint32_t recv_buffer_count;  /* provided buffers; power of two */
     uint32_t recv_scratch_threshold; /* reads of this many bytes and more use scratch; 0: never */
     uint32_t mailbox_count_max;      /* entries that other threads may have queued to a core */
+
+    /* Rooms. */
+    uint32_t rooms_max;           /* of the server */
+    uint32_t conn_rooms_max;      /* of a connection */
+    uint32_t broadcast_lanes;     /* a room belongs to one; messages of a lane have one order */
+    uint32_t broadcast_entries;   /* messages of a lane that a core may be behind; power of two */
+    uint64_t broadcast_size_max;  /* bytes of messages on their way between cores */
+    uint32_t broadcast_copy_size; /* a message up to this is copied by each core, not shared */
 
     /* Limits of one connection. */
     uint32_t head_size_max;       /* bytes of request line and fields */
@@ -270,6 +280,46 @@ enum gyr_outcome {
                           off */
 };
 
+enum gyr_room_event {
+    GYR_ROOM_CREATED,
+    GYR_ROOM_EMPTIED,
+};
+
+/* What becomes of a message for a member that does not read fast enough: when its queue, whatever
+ * is in there, would grow past the rule's queue_size_max. */
+enum gyr_room_policy {
+    GYR_ROOM_QUEUE,       /* queue up to send_queue_size_max; what would pass that is dropped */
+    GYR_ROOM_DROP_NEWEST, /* the message is dropped */
+    GYR_ROOM_DROP_OLDEST, /* the room's oldest messages in this queue are dropped until it fits */
+    GYR_ROOM_CONFLATE,    /* of each key (struct gyr_publish) only the newest message is kept, at
+                             all times; beyond the limit it is dropped */
+    GYR_ROOM_CLOSE,       /* the member is closed with 1013 (RFC 6455 section 7.4.1); the room's
+                             messages that wait in its queue are dropped */
+};
+
+/* What the rooms of a name are like. The first rule that fits holds; without one a room has
+ * GYR_ROOM_QUEUE and no history. */
+struct gyr_room_rule {
+    size_t size;             /* sizeof(struct gyr_room_rule) */
+    struct gyr_span pattern; /* a name; or, with '*' at its end, what names begin with */
+    enum gyr_room_policy policy;
+    uint32_t queue_size_max; /* bytes; 0: send_queue_size_max; not with GYR_ROOM_QUEUE */
+    uint32_t history_count;  /* messages that are kept for gyr_join_since; 0: none */
+    uint32_t history_ms;     /* ... for at most so long; 0: no limit */
+    bool presence;           /* gyr_presence knows the members that have a text id */
+};
+
+/* How gyr_join_since has ended. */
+struct gyr_recovery {
+    size_t size;
+    bool recovered;  /* everything since the offset has been queued, in order */
+    int err;         /* why not: GYR_ERR_NOT_FOUND, it is not kept any more; what the backend said
+                          otherwise; 0 if recovered */
+    uint64_t epoch;  /* of the room's history */
+    uint64_t offset; /* of the last message before those that come from now on */
+    size_t count;    /* messages that were queued */
+};
+
 /* Flags of on_part and gyr_send_part. */
 #define GYR_FIRST 0x1 /* the message begins with this part */
 #define GYR_LAST  0x2 /* the message ends with this part */
@@ -284,6 +334,9 @@ struct gyr_service {
     size_t conn_data_size; /* bytes per exchange at gyr_conn_data, zeroed; up to 65536 */
     size_t core_data_size; /* bytes per core at gyr_core_data, zeroed */
     void *user;            /* gyr_server_user */
+    const struct gyr_room_rule *room_rules; /* what rooms are like; copied */
+    size_t room_rule_count;
+    const struct gyr_backend *backend; /* gyr_backend.h; NULL: rooms end at this process */
 
     /* On each core's thread, before its first and after its last connection. All cores are made
      * when the first is called, so it may post to any; a negative result of it stops the start. The
@@ -327,7 +380,20 @@ struct gyr_service {
     void (*on_mail)(struct gyr_conn *conn, void *mail);
     /* gyr_conn_timer has run out. */
     void (*on_timer)(struct gyr_conn *conn);
-    /* The WebSocket has ended; nothing can be sent any more. `close_code` is what the peer sent,
+    /* A room has got its first member of all cores, or has lost its last. On the core where that
+     * happened, after the callback that did it. Events of one room come from several cores, each
+     * on its own thread; `event_number` grows with each of them, from 1 in a room's first life. */
+    void (*on_room)(struct gyr_core *core, struct gyr_span room, enum gyr_room_event event,
+                    uint64_t event_number);
+    /* There is room again for who was told GYR_ERR_BACKPRESSURE by gyr_publish and its kin: on the
+     * core that was refused; on core 0 for threads that are no core's. */
+    void (*on_publish_ready)(struct gyr_core *core);
+    /* gyr_join_since has come to its end: what was missed, if `recovery->recovered`, has been
+     * queued to this connection, and what follows it is being queued from now on. */
+    void (*on_recovered)(struct gyr_conn *conn, struct gyr_span room,
+                         const struct gyr_recovery *recovery);
+    /* The WebSocket has ended; nothing can be sent any more. It is still a member of its rooms, and
+     * leaves them, and gives up its text id, when this returns. `close_code` is what the peer sent,
      * 1005 if its Close had none, or 1006 if there was no Close (RFC 6455 section 7.1.5). */
     void (*on_close)(struct gyr_conn *conn, uint16_t close_code, struct gyr_span reason);
 };
@@ -658,7 +724,229 @@ GYR_API GYR_MUST_CHECK int gyr_complete(struct gyr_server *server, struct gyr_ha
 GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle handle,
                                     void *mail);
 
-/* ---- 8. Statistics --------------------------------------------------------------------------- */
+/* ---- 8. Names and other threads -------------------------------------------------------------- */
+
+#define GYR_ID_SIZE_MAX 255
+
+/* Give a connection a text id, 1 to GYR_ID_SIZE_MAX bytes, unique over all cores of the server,
+ * until its end. From on_request of a handshake on. GYR_ERR_EXISTS if another one has it (which
+ * keeps it); GYR_ERR_STATE if this one has another id already, or is no WebSocket; GYR_ERR_CLOSED;
+ * GYR_ERR_ARGUMENT; GYR_ERR_MEMORY. Takes a lock that is shared with few others. */
+GYR_API GYR_MUST_CHECK int gyr_conn_set_id(struct gyr_conn *conn, struct gyr_span id);
+/* Its text id; size 0: none. Lives as long as the connection. */
+GYR_API struct gyr_span gyr_conn_id(const struct gyr_conn *conn);
+
+/* Any thread, no lock: the connection with this text id. GYR_ERR_NOT_FOUND. */
+GYR_API GYR_MUST_CHECK int gyr_find(const struct gyr_server *server, struct gyr_span id,
+                                    struct gyr_handle *handle);
+
+/* Any thread: is this the handle of a connection that has not ended? It may end at any time. */
+GYR_API bool gyr_handle_is_live(const struct gyr_server *server, struct gyr_handle handle);
+
+/* Any thread: do on the connection's core what the call without gyr_handle_ does there. The payload
+ * is copied. Calls of one thread for one connection keep their order. GYR_ERR_CLOSED if it has
+ * ended; if it ends before its core comes to it, nothing is done. Otherwise errors as gyr_post. What
+ * gyr_send finds out on the core (a full queue) is told by on_drain and the statistics only. */
+GYR_API GYR_MUST_CHECK int gyr_handle_send(struct gyr_server *server, struct gyr_handle handle,
+                                           enum gyr_opcode opcode, struct gyr_span payload);
+GYR_API GYR_MUST_CHECK int gyr_handle_close(struct gyr_server *server, struct gyr_handle handle,
+                                            uint16_t close_code, struct gyr_span reason);
+/* As gyr_abort: a TCP reset. */
+GYR_API GYR_MUST_CHECK int gyr_handle_kick(struct gyr_server *server, struct gyr_handle handle);
+GYR_API GYR_MUST_CHECK int gyr_handle_join(struct gyr_server *server, struct gyr_handle handle,
+                                           struct gyr_span room);
+GYR_API GYR_MUST_CHECK int gyr_handle_leave(struct gyr_server *server, struct gyr_handle handle,
+                                            struct gyr_span room);
+/* Any thread: run fn(conn, arg) on the connection's core; conn is NULL if it has ended meanwhile, so
+ * that what was accepted always runs. GYR_ERR_CLOSED if it has ended already, and then it does not;
+ * otherwise errors as gyr_post. */
+GYR_API GYR_MUST_CHECK int gyr_handle_run(struct gyr_server *server, struct gyr_handle handle,
+                                          void (*fn)(struct gyr_conn *conn, void *arg), void *arg);
+/* The same by text id: GYR_ERR_NOT_FOUND if nobody has it. */
+GYR_API GYR_MUST_CHECK int gyr_id_send(struct gyr_server *server, struct gyr_span id,
+                                       enum gyr_opcode opcode, struct gyr_span payload);
+GYR_API GYR_MUST_CHECK int gyr_id_close(struct gyr_server *server, struct gyr_span id,
+                                        uint16_t close_code, struct gyr_span reason);
+
+/* Handles of connections as they were at one instant on each core. */
+struct gyr_snapshot;
+
+/* Any thread: let each core copy the handles of its WebSockets (`room` is NULL), or of those in
+ * a room, and then call done(core, arg, snapshot) on core `core_index`, once. The snapshot is given
+ * away with that: release it with gyr_snapshot_free. A core that has ended has no connections.
+ * GYR_ERR_STATE, GYR_ERR_ARGUMENT, GYR_ERR_MEMORY, GYR_ERR_BACKPRESSURE, GYR_ERR_CLOSED; then `done`
+ * is not called. If memory runs out on the way the snapshot says so (gyr_snapshot_error). */
+GYR_API GYR_MUST_CHECK int
+gyr_snapshot(struct gyr_server *server, const struct gyr_span *room, unsigned core_index,
+             void (*done)(struct gyr_core *core, void *arg, struct gyr_snapshot *snapshot),
+             void *arg);
+/* 0, or GYR_ERR_MEMORY: not all are in it. */
+GYR_API int gyr_snapshot_error(const struct gyr_snapshot *snapshot);
+GYR_API size_t gyr_snapshot_count(const struct gyr_snapshot *snapshot);
+/* Handles of ended connections stay in it: gyr_core_find and the calls above tell. */
+GYR_API struct gyr_handle gyr_snapshot_at(const struct gyr_snapshot *snapshot, size_t index);
+/* Any thread. */
+GYR_API void gyr_snapshot_free(struct gyr_snapshot *snapshot);
+
+/* Go through the connections of this core that are in a room, or all its WebSockets (`room` is
+ * NULL), as they are now; members may join, leave and end meanwhile. Each that was there at the
+ * begin and has not ended when its turn comes is visited once; who joins later is not.
+ *
+ *     struct gyr_walk walk;
+ *     for (conn = gyr_walk_begin(&walk, core, &room); conn != NULL; conn = gyr_walk_next(&walk))
+ *
+ * A walk that is left early has to be ended by gyr_walk_end. With no memory it visits nobody, and
+ * walk.err is GYR_ERR_MEMORY. */
+struct gyr_walk {
+    int err;
+    struct gyr_core *core;
+    void *private_;
+    size_t index;
+    size_t count;
+};
+GYR_API struct gyr_conn *gyr_walk_begin(struct gyr_walk *walk, struct gyr_core *core,
+                                        const struct gyr_span *room);
+GYR_API struct gyr_conn *gyr_walk_next(struct gyr_walk *walk);
+GYR_API void gyr_walk_end(struct gyr_walk *walk);
+
+/* ---- 9. Rooms -------------------------------------------------------------------------------- */
+
+#define GYR_ROOM_NAME_SIZE_MAX 255
+
+/* Rooms spring into being with their first member and vanish with their last. Names are any bytes, 0
+ * to GYR_ROOM_NAME_SIZE_MAX. Every member of a room, on whichever core, gets its messages in one and
+ * the same order; those of one publisher (a thread, or a core) in the order of their calls; and
+ * nothing is lost without a word: what a member is not given is counted, and it is told by on_drain
+ * and gyr_take_dropped.
+ *
+ * Join: legal from on_request of a handshake on; what is published before the upgrade is accepted
+ * queues behind the 101. Joining twice is one membership. It takes effect at once: nothing that was
+ * delivered before, everything that is claimed a place after. GYR_ERR_CLOSED after gyr_close or a
+ * Close frame; GYR_ERR_STATE for an exchange that is no WebSocket; GYR_ERR_ARGUMENT for a longer
+ * name; GYR_ERR_LIMIT past conn_rooms_max or rooms_max; GYR_ERR_MEMORY. O(1). */
+GYR_API GYR_MUST_CHECK int gyr_join(struct gyr_conn *conn, struct gyr_span room);
+/* Nothing more of the room is queued; what is queued stays. Nothing happens to who is no member. */
+GYR_API void gyr_leave(struct gyr_conn *conn, struct gyr_span room);
+GYR_API bool gyr_is_member(const struct gyr_conn *conn, struct gyr_span room);
+
+/* The rooms of a connection: how many, and the name of each; it lives until the next join or leave
+ * of this core. In no order. */
+GYR_API size_t gyr_conn_room_count(const struct gyr_conn *conn);
+GYR_API struct gyr_span gyr_conn_room_at(const struct gyr_conn *conn, size_t index);
+
+/* Join a room with a history (struct gyr_room_rule) and get what was missed since `offset` of
+ * `epoch`, as on_recovered of an earlier join said, plus one for each message of the room since
+ * then. Messages that are published meanwhile wait. on_recovered comes once, unless the connection
+ * ends before. epoch 0: only join, and learn where the room stands. Errors as gyr_join, and
+ * GYR_ERR_STATE for a member; GYR_ERR_UNSUPPORTED if the room keeps no history. */
+GYR_API GYR_MUST_CHECK int gyr_join_since(struct gyr_conn *conn, struct gyr_span room,
+                                          uint64_t epoch, uint64_t offset);
+
+/* How many messages of rooms this connection has not been given since the last call; resets. */
+GYR_API uint64_t gyr_take_dropped(struct gyr_conn *conn);
+
+/* A member that did not get a message, and why. */
+struct gyr_publish_error {
+    struct gyr_handle handle;
+    int err; /* GYR_ERR_BACKPRESSURE: dropped; GYR_ERR_CLOSED: it was closed, by the room's policy or
+                already; GYR_ERR_TIMEOUT; GYR_ERR_MEMORY */
+};
+
+/* What became of a publish, on this process's members. */
+struct gyr_published {
+    size_t size;
+    int err;            /* 0, or why it went nowhere (GYR_ERR_MEMORY, what the backend said) */
+    uint64_t queued;    /* members that have it in their queue; with timeout_ms: that took it */
+    uint64_t dropped;   /* members that have not been given it, by policy or for want of memory */
+    uint64_t closed;    /* members that were closed by it, or were closed already */
+    uint64_t timed_out; /* members that did not take it in time; it was taken back */
+    uint64_t epoch;     /* of the room's history, and the message's offset in it; 0: none */
+    uint64_t offset;
+    const struct gyr_publish_error *errors; /* lives until the callback returns */
+    size_t error_count; /* up to errors_max of the members that are not among `queued` */
+};
+
+#define GYR_NO_TIMEOUT UINT32_MAX
+
+struct gyr_publish {
+    size_t size;                  /* sizeof(struct gyr_publish) */
+    const struct gyr_span *rooms; /* up to 64; a member of several gets one message, in the order of
+                                     the first that it is in */
+    size_t room_count;            /* 0: all open WebSockets of the server */
+    enum gyr_opcode opcode;
+    struct gyr_span payload;         /* copied; text is not checked to be UTF-8 */
+    const struct gyr_handle *except; /* not to these; up to 64 */
+    size_t except_count;
+    struct gyr_span
+        key; /* GYR_ROOM_CONFLATE: of whatever this is the newest state; up to 255 bytes;
+                            size 0 is a key like others */
+    /* What became of it: called once on core done_core_index, after this call has returned 0. NULL:
+     * nobody asks, and nothing is counted. */
+    void (*done)(struct gyr_core *core, void *arg, const struct gyr_published *published);
+    void *arg;
+    unsigned done_core_index;
+    uint32_t
+        timeout_ms; /* with `done`: that the kernel must take it from each member's queue within
+                            this; 0: at once; GYR_NO_TIMEOUT: to be queued is enough */
+    uint32_t errors_max; /* that `done` gets by name; up to 65536 */
+};
+
+/* A publish of nothing to nobody: GYR_TEXT, GYR_NO_TIMEOUT, all else zero. */
+static inline struct gyr_publish gyr_publish_default(void)
+{
+    struct gyr_publish publish;
+    memset(&publish, 0, sizeof(publish));
+    publish.size = sizeof(publish);
+    publish.opcode = GYR_TEXT;
+    publish.timeout_ms = GYR_NO_TIMEOUT;
+    return publish;
+}
+
+/* On a core's thread: one message to every member of a room, whichever core it is on. It is framed
+ * once, and it is queued to this core's members when this returns, so that a gyr_send that follows
+ * comes behind it. (It is not with a cluster backend that orders the room, in a room with history,
+ * and while another thread stands between claiming and filling its place in front of this one; then
+ * it is queued as soon as can be.) Returns 0, also if the room does not exist, GYR_ERR_BACKPRESSURE
+ * if a core has too much of what was published before still to read (nothing was published; wait
+ * for on_publish_ready), GYR_ERR_ARGUMENT, GYR_ERR_MEMORY, GYR_ERR_CLOSED in on_core_stop. */
+GYR_API GYR_MUST_CHECK int gyr_publish(struct gyr_core *core, struct gyr_span room,
+                                       enum gyr_opcode opcode, struct gyr_span payload);
+/* The same to all members but one: in a handler, from one member to the others. */
+GYR_API GYR_MUST_CHECK int gyr_publish_others(struct gyr_conn *conn, struct gyr_span room,
+                                              enum gyr_opcode opcode, struct gyr_span payload);
+/* The same with everything that can be said. */
+GYR_API GYR_MUST_CHECK int gyr_publish_with(struct gyr_core *core,
+                                            const struct gyr_publish *publish);
+/* Any thread. It may have been queued to nobody yet when this returns. Otherwise as
+ * gyr_publish_with; GYR_ERR_STATE before the cores are made, GYR_ERR_CLOSED after they have ended. */
+GYR_API GYR_MUST_CHECK int gyr_server_publish(struct gyr_server *server,
+                                              const struct gyr_publish *publish);
+
+/* X(name, what it counts) of one room, since its first member came. */
+#define GYR_ROOM_STATS(X)                                                        \
+    X(members, "now, on all cores")                                              \
+    X(published, "messages")                                                     \
+    X(queued, "messages times members")                                          \
+    X(dropped_full, "GYR_ROOM_QUEUE: not queued, the member's queue was full")   \
+    X(dropped_newest, "GYR_ROOM_DROP_NEWEST, GYR_ROOM_CONFLATE: not queued")     \
+    X(dropped_oldest, "GYR_ROOM_DROP_OLDEST: taken out of a queue")              \
+    X(conflated, "GYR_ROOM_CONFLATE: replaced by a newer one of the key")        \
+    X(closed_slow, "GYR_ROOM_CLOSE: members closed")                             \
+    X(dropped_close, "GYR_ROOM_CLOSE: not queued, or taken out of their queues") \
+    X(dropped_memory, "not queued for want of memory")
+
+#define GYR_ROOM_STATS_FIELD(name, text) uint64_t name;
+struct gyr_room_stats {
+    GYR_ROOM_STATS(GYR_ROOM_STATS_FIELD)
+};
+#undef GYR_ROOM_STATS_FIELD
+
+/* Any thread, no lock. GYR_ERR_NOT_FOUND if the room has no member. Each figure is exact; they are
+ * not read at one instant. */
+GYR_API GYR_MUST_CHECK int gyr_room_stats(const struct gyr_server *server, struct gyr_span room,
+                                          struct gyr_room_stats *stats, size_t size);
+
+/* ---- 10. Statistics -------------------------------------------------------------------------- */
 
 /* X(name, what it counts). Counters grow for ever; those marked now go up and down. */
 #define GYR_STATS(X)                                                                          \
@@ -689,7 +977,16 @@ GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle
     X(rate_limited, "WebSockets closed or paused for their rate")                             \
     X(forbidden, "requests refused for their Origin, host or proxy header")                   \
     X(file_bytes, "read from files")                                                          \
-    X(log_dropped, "lines of the log dropped for log_rate_max")
+    X(log_dropped, "lines of the log dropped for log_rate_max")                               \
+    X(memberships, "of rooms now")                                                            \
+    X(published, "messages published from this core")                                         \
+    X(publish_refused, "messages not published because a lane was full")                      \
+    X(bypassed, "messages published that needed no other core")                               \
+    X(broadcast_taken, "messages taken from the broadcast ring")                              \
+    X(broadcast_held, "messages that others could not publish because this core was behind")  \
+    X(room_queued, "messages of rooms, times members")                                        \
+    X(room_dropped, "of those not queued or taken back: dropped, conflated, timed out")       \
+    X(room_closed, "members closed by GYR_ROOM_CLOSE")
 
 #define GYR_STATS_FIELD(name, text) uint64_t name;
 struct gyr_stats {
@@ -702,7 +999,7 @@ struct gyr_stats {
 GYR_API void gyr_server_stats(const struct gyr_server *server, unsigned core_index,
                               struct gyr_stats *stats, size_t size);
 
-/* ---- 9. Stop --------------------------------------------------------------------------------- */
+/* ---- 11. Stop -------------------------------------------------------------------------------- */
 
 /* Any thread: stop accepting, send Close 1001 spread over shutdown_window_ms, let requests end, cut
  * what is left after shutdown_deadline_ms. Returns at once. */
