@@ -21,9 +21,9 @@
  * Of the subscribers, --stalled PERMILLE never read, and nobody waits for them.
  *
  * With --cpus there is a thread for each CPU named, bound to it, with the connections that live
- * on the server's core of the same index: subscriber i on core i modulo their number, and the
- * publishers of room r on core r modulo it. A connection that asks with ?core is told its core in a
- * text message "core N" before anything else; the kernel chose it, so those that are not wanted are
+ * on the server's core of the same index: subscriber i on core i modulo their number, and publisher
+ * p of room r on core r + p modulo it. A connection that asks with ?core is told its core in a text
+ * message "core N" before anything else; the kernel chose it, so those that are not wanted are
  * reset and opened anew. One room then has its members on all cores; as many rooms as cores have
  * theirs on one each.
  *
@@ -48,7 +48,7 @@
 #define PUBLISHER_COUNT_MAX  64 /* of a room */
 #define BURST_MAX            4096
 #define PAYLOAD_SIZE_MAX     (1u << 20)
-#define BURST_SIZE_MAX       (2u << 20) /* bytes of a burst: what PUBLISHER_SEND_SIZE surely holds */
+#define BURST_SIZE_MAX       (2u << 20) /* bytes of a burst, which PUBLISHER_SEND_SIZE holds */
 #define MESSAGE_COUNT_MAX    (50u << 20)
 
 static void options_parse(struct options *options, int argc, char **argv);

@@ -11,6 +11,7 @@
 
 #define PUBLISHER_SEND_SIZE (4u << 20)
 #define STALLED_RECV_SIZE   4096
+#define UNWANTED_MAX        1000 /* in a row */
 #define PATH_SIZE           64
 
 /* Read "core N", which the server sends before anything else. `rest` is what came with its answer
@@ -102,6 +103,7 @@ static void conns_open(struct generator *generator, const struct conn *like, uin
                        uint32_t count)
 {
     uint32_t permille = generator->options->stalled_permille;
+    uint32_t unwanted_count = 0;
     while (count > 0) {
         struct conn *conn = &generator->conns[generator->conn_count];
         uint64_t place = generator->conn_count;
@@ -111,8 +113,14 @@ static void conns_open(struct generator *generator, const struct conn *like, uin
         uint32_t thread_index = conn_open(generator, conn);
         if (wanted[thread_index] == 0) {
             conn_reset(conn);
+            if (++unwanted_count == UNWANTED_MAX) {
+                die("the server keeps putting us on core %u: does it balance by other than the "
+                    "kernel's hash?",
+                    thread_index);
+            }
             continue;
         }
+        unwanted_count = 0;
         wanted[thread_index]--;
         count--;
         conn_adopt(generator, conn, thread_index);
@@ -134,7 +142,7 @@ void generator_connect(struct generator *generator)
     for (uint32_t room = 0; room < options->room_count; room++) {
         for (uint32_t i = 0; i < options->publisher_count; i++) {
             uint32_t wanted[THREAD_COUNT_MAX] = {0};
-            wanted[room % generator->thread_count] = 1;
+            wanted[(room + i) % generator->thread_count] = 1;
             struct conn like = {.room = room, .is_publisher = true, .publisher = i};
             conns_open(generator, &like, wanted, 1);
         }
