@@ -16,7 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COUNTER_PAGE_SIZE 4096
+#define COUNTER_PAGE_SIZE  4096
+#define SMALL_RECV_SIZE    4096
+#define SMALL_SEGMENT_SIZE 536 /* the least that RFC 9293 section 3.7.1 lets us count on */
 
 /* The key of RFC 6455 section 1.3. */
 static const char HANDSHAKE_KEY[] = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -127,16 +129,27 @@ size_t header_write(uint8_t *bytes, uint8_t opcode, uint8_t masked, uint64_t siz
     return 2 + length_size;
 }
 
-int client_connect(const struct sockaddr_in *address, int recv_size)
+/* A server's kernel queues twenty segments at first, and a segment on loopback is 64 KB, so that
+ * nothing would ever wait in the server itself. The window, too, has to be agreed on when connecting:
+ * later it does not become smaller. */
+static void socket_make_small(int fd)
+{
+    int recv_size = SMALL_RECV_SIZE;
+    int segment_size = SMALL_SEGMENT_SIZE;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &recv_size, sizeof(recv_size)) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment_size, sizeof(segment_size)) != 0) {
+        die("SO_RCVBUF, TCP_MAXSEG: %m");
+    }
+}
+
+int client_connect(const struct sockaddr_in *address, bool small)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         die("socket: %m");
     }
-    /* The window is agreed on when connecting: later it would not become smaller. */
-    if (recv_size > 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &recv_size, sizeof(recv_size)) != 0) {
-        die("SO_RCVBUF: %m");
+    if (small) {
+        socket_make_small(fd);
     }
     if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0) {
         die("connect: %m");

@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,8 +46,8 @@ struct counter *counter_map(const char *path);
  * number. `masked` is FRAME_MASKED or 0. */
 size_t header_write(uint8_t *bytes, uint8_t opcode, uint8_t masked, uint64_t size);
 
-/* A connected socket with TCP_NODELAY; recv_size is its SO_RCVBUF, or 0. */
-int client_connect(const struct sockaddr_in *address, int recv_size);
+/* A connected socket with TCP_NODELAY. `small`: it takes little, and lets little be sent to it. */
+int client_connect(const struct sockaddr_in *address, bool small);
 /* The opening handshake (RFC 6455 section 4.1), waiting for the answer. What stands behind that is
  * copied to `rest` (HANDSHAKE_SIZE bytes); returns its size. */
 size_t client_upgrade(int fd, const struct sockaddr_in *address, const char *path, uint8_t *rest);

@@ -40,9 +40,8 @@ CROSS = {
     "B3-10k": ("fan-out across cores to 10000, 64 B", 10000, 1, 64),
     "B3-1k-32": ("fan-out across cores to 1000, 64 B, 32 at a time", 1000, 32, 64),
 }
-# burst: of each of so many a second
-STALLED = {"B4": ("fan-out to 10000, 1 % never read, 1 KB, 4 at a time", 10000, 4, 1024)}
-STALLED_RATE = 5
+STALLED = {"B4": ("fan-out to 10000, 1 % never read, 4 KB", 10000, 1, 4096)}
+STALLED_RATE = 5  # bursts a second
 
 SUBJECT = ("gyr=build/release/bin/bench-fan_server --listen 127.0.0.1:{port} --cores {cores} "
            "--set heartbeat_interval_ms=0 --set balance=hash --set pin=1")
@@ -149,7 +148,7 @@ def stalled_once(options, workload, server, cores, permille):
         stack.callback(generator.job.end)
         before = server.resident_bytes()
         # Shortly before the end everyone is still connected.
-        time.sleep(options.latency_seconds - 0.5)
+        time.sleep(options.latency_seconds + 0.5)  # it warms up for a second
         after, stats = server.resident_bytes(), server_stats(server)
         text = generator.job.process.communicate(timeout=CONNECT_TIMEOUT_S)[0].decode(errors="replace")
         if generator.job.process.returncode != 0:

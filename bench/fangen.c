@@ -11,7 +11,7 @@
  * Open loop, --rate: every publisher sends a burst at fixed times, whatever is still on its way.
  * `each` is the time from when a message should have been sent to each subscriber that reads it,
  * `whole` to the last of them; a generator or a server that is late makes these times longer, so
- * they need no further correction for coordinated omission.
+ * they need no further correction for coordinated omission. The first second is not timed.
  *
  * With --rate and with --verify every message has its room, publisher, number and time in it, and
  * every subscriber must get each number once and in order. --verify also compares a checksum of the
@@ -49,6 +49,7 @@
 #define BURST_MAX            4096
 #define PAYLOAD_SIZE_MAX     (1u << 20)
 #define BURST_SIZE_MAX       (2u << 20) /* bytes of a burst, which PUBLISHER_SEND_SIZE holds */
+#define WARM_UP_S            1
 #define MESSAGE_COUNT_MAX    (50u << 20)
 
 static void options_parse(struct options *options, int argc, char **argv);
@@ -283,7 +284,8 @@ static void generator_start(struct generator *generator)
         round_begin(generator, &generator->threads[0]);
         return;
     }
-    double bursts = options->rate * options->seconds;
+    double bursts = options->rate * (options->seconds + WARM_UP_S);
+    generator->times_ns = generator->start_ns + WARM_UP_S * UINT64_C(1000000000);
     uint32_t burst_count = bursts < 1 ? 1 : bursts > 1e9 ? 1000000000 : (uint32_t)bursts;
     uint64_t publishers = (uint64_t)options->room_count * options->publisher_count;
     uint64_t messages = publishers * burst_count * options->burst;

@@ -94,6 +94,7 @@ struct generator {
     uint64_t interval_ns; /* open loop: from burst to burst of a publisher */
     uint64_t start_ns;
     uint64_t end_ns;
+    uint64_t times_ns; /* open loop: messages due before this are not timed */
     /* Written by all threads. */
     _Atomic uint64_t round;          /* released by who begins it, acquired by who sends in it */
     _Atomic uint64_t round_start_ns; /* as `round` */

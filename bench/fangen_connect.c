@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define PUBLISHER_SEND_SIZE (4u << 20)
-#define STALLED_RECV_SIZE   4096
 #define UNWANTED_MAX        1000 /* in a row */
 #define PATH_SIZE           64
 
@@ -42,7 +41,7 @@ static uint32_t conn_open(const struct generator *generator, struct conn *conn)
     (void)snprintf(path, sizeof(path), "/%s/r%u%s", conn->is_publisher ? "pub" : "sub", conn->room,
                    options->cpu_count == 0 ? "" : "?core");
     uint8_t rest[HANDSHAKE_SIZE];
-    conn->fd = client_connect(&options->address, conn->is_stalled ? STALLED_RECV_SIZE : 0);
+    conn->fd = client_connect(&options->address, conn->is_stalled);
     size_t size = client_upgrade(conn->fd, &options->address, path, rest);
     if (options->cpu_count == 0) {
         if (size != 0) {

@@ -125,7 +125,7 @@ static void frame_take(struct thread *thread, struct conn *conn, const uint8_t *
         }
         conn->order = (conn->order ^ stamp.publisher) * 0x9e3779b97f4a7c15u + stamp.number;
     }
-    if (options->rate > 0) {
+    if (options->rate > 0 && stamp.due_ns >= generator->times_ns) {
         histogram_add(&thread->each, now_ns - stamp.due_ns);
         if (atomic_fetch_sub_explicit(message_remaining(generator, &stamp), 1,
                                       memory_order_relaxed) == 1) {

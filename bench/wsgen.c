@@ -297,7 +297,7 @@ static void generator_prepare(struct generator *generator)
 static void conn_open(struct generator *generator, struct conn *conn)
 {
     const struct options *options = generator->options;
-    conn->fd = client_connect(&options->address, 0);
+    conn->fd = client_connect(&options->address, false);
     uint8_t rest[HANDSHAKE_SIZE];
     /* The server sends nothing of its own, so that no reply can stand behind the handshake. */
     if (!options->raw && client_upgrade(conn->fd, &options->address, options->path, rest) != 0) {
