@@ -7,6 +7,8 @@
  *   rooms.c      rooms and members of one core
  *   publish.c    one message to many: local fan-out, the broadcast ring, completions
  *   names.c      text ids
+ *   handles.c    calls on connections by handle or text id, from any thread
+ *   snapshot.c   snapshots and walks
  *   backend*.c   the seam to other nodes, and what stands there when there are none */
 #ifndef HUB_HUB_H
 #define HUB_HUB_H
@@ -17,6 +19,7 @@
 #include "gyr/gyr.h"
 #include "hub/registry.h"
 #include "hub/rooms.h"
+#include "hub/snapshot.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -58,6 +61,7 @@ struct hub_core {
     uint32_t conns_max;     /* engine_core_conns_max */
     struct member *members; /* owned; mapped: conns_max */
     struct rooms rooms;
+    struct snapshots snapshots;
     struct room_news *news_first; /* owned; for on_room, in their order */
     struct room_news *news_last;
     uint64_t all_floor[BROADCAST_LANES_MAX]; /* of hub->everybody */
