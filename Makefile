@@ -230,7 +230,7 @@ $(EXAMPLES):
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
 
-$(B)/bin/bench-wsgen: $(O)/bench/client.o
+$(B)/bin/bench-wsgen $(B)/bin/bench-rooms: $(O)/bench/client.o
 $(B)/bin/bench-fangen: $(SRC_BENCH_CLIENT:%.c=$(O)/%.o)
 
 $(B)/bin/bench-%: $(O)/bench/%.o $(B)/gyr.o $(B)/libgyr_test.a
