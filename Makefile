@@ -230,8 +230,15 @@ $(EXAMPLES):
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
 
-$(B)/bin/bench-wsgen $(B)/bin/bench-rooms: $(O)/bench/client.o
-$(B)/bin/bench-fangen: $(SRC_BENCH_CLIENT:%.c=$(O)/%.o)
+# The load generators use nothing of the library.
+$(B)/bin/bench-wsgen: $(O)/bench/wsgen.o $(O)/bench/client.o
+$(B)/bin/bench-fangen: $(O)/bench/fangen.o $(SRC_BENCH_CLIENT:%.c=$(O)/%.o)
+$(B)/bin/bench-wsgen $(B)/bin/bench-fangen:
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL)
+
+$(B)/bin/bench-rooms: $(O)/bench/client.o
 
 $(B)/bin/bench-%: $(O)/bench/%.o $(B)/gyr.o $(B)/libgyr_test.a
 	$(call say,LINK,$@)

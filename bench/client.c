@@ -130,8 +130,8 @@ size_t header_write(uint8_t *bytes, uint8_t opcode, uint8_t masked, uint64_t siz
 }
 
 /* A server's kernel queues twenty segments at first, and a segment on loopback is 64 KB, so that
- * nothing would ever wait in the server itself. The window, too, has to be agreed on when connecting:
- * later it does not become smaller. */
+ * nothing would ever wait in the server itself. The window, too, has to be agreed on when
+ * connecting: later it does not become smaller. */
 static void socket_make_small(int fd)
 {
     int recv_size = SMALL_RECV_SIZE;

@@ -37,7 +37,7 @@
 #define CONN_COUNT          5000 /* twice as many descriptors */
 #define ROOMS_PER_CONN      200
 #define MEMBERSHIP_COUNT    (CONN_COUNT * ROOMS_PER_CONN)
-#define STEP                61803 /* shares no factor with the numbers of rooms: spreads and repeats late */
+#define STEP                61803 /* shares no factor with numbers of rooms: they spread */
 #define PUBLISH_COUNT       200000
 #define PUBLISH_BATCH       64 /* calls of a post; then the core sends */
 #define PAYLOAD_SIZE        64
