@@ -79,6 +79,7 @@ bool crowd_init(struct crowd *crowd)
         return false;
     }
     crowd->config = kit_server_config(CROWD_CORES);
+    crowd->config.balance = GYR_BALANCE_HASH; /* or all would come to the core that has fewer */
     return true;
 }
 
