@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Presence: 64 stripes, each a lock and two hash tables, one of rooms and one of ids in rooms. A
- * room's ids are a list as well, so that to ask costs what the answer has. The stripe is that of the
- * room, so one lock is enough for whatever happens in it. */
+ * room's ids are a list as well, so that to ask costs what the answer has. The stripe is that of
+ * the room, so one lock is enough for whatever happens in it. */
 #include "hub/presence.h"
 
 #include "base/list.h"

@@ -10,8 +10,8 @@
  *     recover_judge      WAITING: held;  PLACED: known, or passes and is forgotten
  *     recover_leave      both: forgotten
  *
- * If too much waits, or a part of the answer finds no room in the member's queue, it is told so, with
- * the offset of the last message that it may not have got, and gets what comes behind that. */
+ * If too much waits, or a part of the answer finds no room in the member's queue, it is told so,
+ * with the offset of the last message that it may not have got, and gets what comes behind that. */
 #include "hub/recover.h"
 
 #define BUCKETS_MIN 16U
