@@ -164,7 +164,7 @@ bool engine_handle_is_live(struct gyr_core *core_public, struct gyr_handle handl
     if (handle.id >> 48 != core->index || index >= core->config->connections_max) {
         return false;
     }
-    /* Partner: exchange_release. */
-    return atomic_load_explicit(&exchange_at(core, index)->generation, memory_order_relaxed) ==
-           generation;
+    /* Partner: exchange_release. A slot that was never used has the generation of no handle, 0. */
+    return generation != 0 && atomic_load_explicit(&exchange_at(core, index)->generation,
+                                                   memory_order_relaxed) == generation;
 }

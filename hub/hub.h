@@ -61,7 +61,6 @@ struct hub_core {
     uint32_t conns_max;     /* engine_core_conns_max */
     struct member *members; /* owned; mapped: conns_max */
     struct rooms rooms;
-    struct snapshots snapshots;
     struct room_news *news_first; /* owned; for on_room, in their order */
     struct room_news *news_last;
     uint64_t all_floor[BROADCAST_LANES_MAX]; /* of hub->everybody */
@@ -70,6 +69,7 @@ struct hub_core {
 
     /* Any thread. */
     alignas(CACHE_LINE) _Atomic(struct completion *) completed; /* for `done` on this core */
+    struct snapshots snapshots;
     _Atomic uint64_t held; /* publishes that others could not make because of this core */
 };
 

@@ -85,10 +85,17 @@ int gyr_snapshot(struct gyr_server *server, const struct gyr_span *room, unsigne
     if (!engine_server_is_made(server)) {
         return GYR_ERR_STATE;
     }
+    _Atomic uint32_t *count = &hub->cores[core_index]->snapshots.count;
+    int err = GYR_ERR_BACKPRESSURE;
+    /* Nothing but a number: no order is asked for. */
+    if (atomic_fetch_add_explicit(count, 1, memory_order_relaxed) >= SNAPSHOTS_MAX) {
+        goto fail;
+    }
+    err = GYR_ERR_MEMORY;
     struct gyr_snapshot *snapshot =
         memory_alloc(sizeof(*snapshot) + hub->core_count * sizeof(snapshot->parts[0]));
     if (snapshot == NULL) {
-        return GYR_ERR_MEMORY;
+        goto fail;
     }
     snapshot->done = done;
     snapshot->arg = arg;
@@ -100,10 +107,13 @@ int gyr_snapshot(struct gyr_server *server, const struct gyr_span *room, unsigne
         memcpy(snapshot->room, room->ptr, room->size);
     }
     atomic_init(&snapshot->ref_count, 1);
-    int err = engine_core_post(engine_server_core(server, core_index), snapshot_begin, snapshot);
-    if (err < 0) {
-        snapshot_unref(snapshot);
+    err = engine_core_post(engine_server_core(server, core_index), snapshot_begin, snapshot);
+    if (err == 0) {
+        return 0;
     }
+    snapshot_unref(snapshot);
+fail:
+    atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
     return err;
 }
 
@@ -213,6 +223,7 @@ static void snapshot_hand_out(struct gyr_snapshot *snapshot, struct gyr_core *co
     gyr_timer_stop(core, &snapshot->timer);
     list_remove(&snapshot->waiting);
     snapshot->handed_out = true;
+    atomic_fetch_sub_explicit(&hub_of_core(core)->snapshots.count, 1, memory_order_relaxed);
     for (unsigned i = 0; i < snapshot->hub->core_count; i++) {
         struct part *part = &snapshot->parts[i];
         part->first = snapshot->count;

@@ -6,11 +6,16 @@
 #include "base/base.h"
 #include "base/list.h"
 
+#include <stdatomic.h>
+
+#define SNAPSHOTS_MAX 64 /* of one core: each takes 8 bytes for each connection that is in it */
+
 struct hub_core;
 
-/* Snapshots that are to be handed out on a core, and are not whole yet. Its own thread. */
+/* Snapshots that are to be handed out on a core, and were not yet. */
 struct snapshots {
-    struct list waiting;
+    struct list waiting;    /* its own thread only */
+    _Atomic uint32_t count; /* any thread; with those whose first letter is on its way */
 };
 
 void snapshots_init(struct snapshots *snapshots);

@@ -2,7 +2,6 @@
 #include "tests/crowd_kit.h"
 
 #include "tests/engine_kit.h"
-#include "tests/parser_kit.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -105,8 +104,10 @@ static bool client_receive(struct crowd_client *client)
             client->size += (size_t)got;
             return true;
         }
+        if (got < 0 && errno == EAGAIN) {
+            give_up("the server says nothing any more");
+        }
         if (got == 0 || errno != EINTR) {
-            EXPECT(got == 0 || errno != EAGAIN, "the server says nothing any more");
             return false;
         }
     }
@@ -167,26 +168,32 @@ void crowd_connect_on(struct crowd *crowd, struct crowd_client *client, unsigned
     give_up("no connection comes to one of the cores");
 }
 
+/* Is the first frame there? Then its header and payload have these sizes. */
+static bool client_has_frame(const struct crowd_client *client, size_t *header, size_t *size)
+{
+    bool is_long = client->size >= 2 && client->bytes[1] == 126;
+    *header = is_long ? 4 : 2;
+    if (client->size < *header) {
+        return false;
+    }
+    *size = is_long ? load_be16(client->bytes + 2) : client->bytes[1];
+    if (*size >= CROWD_MESSAGE_MAX) {
+        give_up("a message is longer than the kit expects");
+    }
+    return client->size >= *header + *size;
+}
+
 unsigned crowd_read(struct crowd_client *client, char text[CROWD_MESSAGE_MAX])
 {
-    size_t header = 2;
-    size_t size = 0;
+    size_t header;
+    size_t size;
     text[0] = '\0';
-    while (client->size < header + size) {
+    while (!client_has_frame(client, &header, &size)) {
         if (!client_receive(client)) {
             return 0;
         }
-        size = client->size < 2 ? 0 : client->bytes[1];
-        if (size == 126) {
-            header = 4;
-            size = client->size < header ? 0 : load_be16(client->bytes + 2);
-        }
-        if (size >= CROWD_MESSAGE_MAX) {
-            give_up("a message is longer than the kit expects");
-        }
     }
     unsigned opcode = client->bytes[0] & 0xf;
-    size = header == 4 ? load_be16(client->bytes + 2) : client->bytes[1];
     memcpy(text, client->bytes + header, size);
     text[size] = '\0';
     client_drop(client, header + size);

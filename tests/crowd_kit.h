@@ -41,8 +41,8 @@ unsigned crowd_connect(struct crowd *crowd, struct crowd_client *client, const c
  * accepted. */
 void crowd_connect_on(struct crowd *crowd, struct crowd_client *client, unsigned core,
                       const char *id, const char *room);
-/* The next message; its opcode, with the payload as text; 0 if the connection has ended. A test
- * fails if nothing comes for KIT_PATIENCE_S. */
+/* The next message; its opcode, with the payload as text; 0 if the connection has ended. The
+ * program ends if nothing comes for KIT_PATIENCE_S. Any thread. */
 unsigned crowd_read(struct crowd_client *client, char text[CROWD_MESSAGE_MAX]);
 /* Is the next message this one? */
 bool crowd_reads(struct crowd_client *client, const char *text);
