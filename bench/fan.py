@@ -45,8 +45,10 @@ STALLED_RATE = 5  # bursts a second
 
 SUBJECT = ("gyr=build/release/bin/bench-fan_server --listen 127.0.0.1:{port} --cores {cores} "
            "--set heartbeat_interval_ms=0 --set balance=hash --set pin=1")
-SUBJECTS_STALLED = [f"{policy}={SUBJECT.partition('=')[2]} --policy {policy} --queue-size 65536"
-                    for policy in ("drop-oldest", "close")]
+STALLED_QUEUE_SIZE = 65536
+SUBJECTS_STALLED = [
+    f"{policy}={SUBJECT.partition('=')[2]} --policy {policy} --queue-size {STALLED_QUEUE_SIZE}"
+    for policy in ("drop-oldest", "close")]
 
 BAR_CROSS_CPU = 1.10
 BAR_CROSS_TIME = 1.03  # no longer than on one core; 3 % is a tie
@@ -58,13 +60,18 @@ def arguments(options, workload, seconds=None):
     return argv + (["--seconds", str(seconds)] if seconds else [])
 
 
+def turn_length(row):
+    """Several fan-outs have to fit in."""
+    return 0.4 if row[1] >= 10000 else 0
+
+
 def fan_run(options, workload, servers, cores):
     def start(server):
         server.start(options, cores[0])
         # and a publisher
         return Generator(options, server, arguments(options, workload), FAN[workload][1] + 1, cores[1])
 
-    return turns_run(options, servers, start)
+    return turns_run(options, servers, start, turn_length(FAN[workload]))
 
 
 class Arrangement(Server):
@@ -95,7 +102,7 @@ def cross_run(options, workload, arrangements):
         return Generator(options, server, arguments(options, workload) + server.cpu_arguments(),
                          CROSS[workload][1] + server.rooms, set(server.cores))
 
-    return turns_run(options, arrangements, start)
+    return turns_run(options, arrangements, start, turn_length(CROSS[workload]))
 
 
 def cross_lines(rounds):
@@ -170,7 +177,7 @@ def stalled_run(options, workload, servers, cores):
     return rounds
 
 
-def stalled_lines(servers, rounds):
+def stalled_lines(workload, servers, rounds):
     lines, short = [], {}
     lines.append(f"{'server':20} {'stalled':>7} {'each p50':>9} {'p99':>9} {'p99.9':>9} {'max':>9} ms "
                  f"{'whole p99':>10} ms {'resident':>10} {'heap':>10} {'dropped':>8} {'closed':>6}")
@@ -188,5 +195,11 @@ def stalled_lines(servers, rounds):
         ratios = [r[server.name][STALLED_PERMILLE]["each"][1] / r[server.name][0]["each"][1]
                   for r in rounds]
         lines.append(f"{server.name}: p99 of each, some stalled / calm {ratio_text(ratios)}")
+        if rounds[-1][server.name][0]["stats"]:
+            heap = [r[server.name][STALLED_PERMILLE]["stats"]["heap_bytes"] -
+                    r[server.name][0]["stats"]["heap_bytes"] for r in rounds]
+            count = STALLED[workload][1] * STALLED_PERMILLE / 1000
+            lines.append(f"{server.name}: heap for each that never reads "
+                         f"{statistics.median(heap) / count:.0f} B; --queue-size {STALLED_QUEUE_SIZE}")
         short[server.name] = f"{spread(ratios)[0]:.3f}"
     return lines, short

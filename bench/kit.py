@@ -227,7 +227,7 @@ def sample(messages, seconds, server_ns, generator_ns):
             "server_busy": server_ns / seconds / 1e9, "generator_busy": generator_ns / seconds / 1e9}
 
 
-def turn(options, server, generator):
+def turn(options, server, generator, seconds):
     server.job.go_on()
     generator.job.go_on()
     time.sleep(options.warmup)
@@ -237,7 +237,7 @@ def turn(options, server, generator):
                 generator.job.cpu_ns())
 
     before = snapshot()
-    time.sleep(options.turn)
+    time.sleep(seconds)
     after = snapshot()
     generator.job.check()
     server.job.check()
@@ -247,9 +247,9 @@ def turn(options, server, generator):
     return sample(messages, ns / 1e9, server_ns, generator_ns)
 
 
-def turns_run(options, servers, start):
-    """`start` starts a server and returns its generator. Returns for each round the sample of each
-    server, by name."""
+def turns_run(options, servers, start, turn_s=0):
+    """`start` starts a server and returns its generator; turns are at least so long. Returns for each
+    round the sample of each server, by name."""
     rounds = []
     with contextlib.ExitStack() as stack:
         generators = {}
@@ -262,7 +262,7 @@ def turns_run(options, servers, start):
             server.job.stop()
         for round_index in range(options.rounds):
             order = turn_order(servers, round_index)
-            rounds.append({s.name: turn(options, s, generators[s]) for s in order})
+            rounds.append({s.name: turn(options, s, generators[s], max(turn_s, options.turn)) for s in order})
     return rounds
 
 
