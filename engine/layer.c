@@ -170,7 +170,8 @@ bool engine_handle_is_live(struct gyr_core *core_public, struct gyr_handle handl
     const struct core *core = core_of(core_public);
     uint32_t index = handle.id & 0xffffff;
     uint32_t generation = (uint32_t)(handle.id >> 24) & 0xffffff;
-    if (handle.id >> 48 != core->index || index >= core->config->connections_max) {
+    if (handle.id >> 48 != core->index || index >= core->config->connections_max ||
+        generation == 0) {
         return false;
     }
     /* Partner: exchange_release. A slot that was never used has the generation of no handle, 0. */
