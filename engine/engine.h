@@ -81,6 +81,16 @@ struct gyr_core *engine_server_core(const struct gyr_server *server, unsigned in
 MUST_CHECK int engine_core_post(struct gyr_core *core, void (*fn)(struct gyr_core *core, void *arg),
                                 void *arg);
 
+/* Mail that takes no memory when it is sent: first member of something from memory_alloc. */
+struct engine_letter {
+    void *private_[5];
+};
+/* Any thread: as engine_core_post, but beyond mailbox_count_max too: for what has a bound of its
+ * own, and must not be lost. The memory is freed when `fn` has returned. GYR_ERR_CLOSED, and then
+ * nothing was taken. */
+MUST_CHECK int engine_core_give(struct gyr_core *core, struct engine_letter *letter,
+                                void (*fn)(struct gyr_core *core, void *arg), void *arg);
+
 /* Memory of the core's budgeted heap, for what peers can make grow; NULL past the budget. Its own
  * thread only. */
 void *engine_core_alloc(struct gyr_core *core, size_t size);

@@ -87,6 +87,15 @@ int engine_core_post(struct gyr_core *core, void (*fn)(struct gyr_core *core, vo
     return mailbox_put(&((struct core *)core)->mailbox, &mail, NULL);
 }
 
+int engine_core_give(struct gyr_core *core, struct engine_letter *letter,
+                     void (*fn)(struct gyr_core *core, void *arg), void *arg)
+{
+    static_assert(sizeof(*letter) >= sizeof(struct mail), "a letter is mail");
+    struct mail *mail = (struct mail *)(void *)letter;
+    *mail = (struct mail){.run = mail_call, .fn.post = fn, .arg = arg};
+    return mailbox_give(&((struct core *)core)->mailbox, mail);
+}
+
 void *engine_core_alloc(struct gyr_core *core_public, size_t size)
 {
     struct core *core = (struct core *)core_public;

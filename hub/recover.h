@@ -52,7 +52,8 @@ enum recover_verdict recover_judge(struct recover *recover, struct recover_membe
                                    const struct gyr_publication *publication);
 
 /* The history has answered: what it brings is queued, and behind it what has waited. Returns false
- * if nobody waits under this number any more. `since_epoch` is what was asked for. */
+ * if nobody waits under this number any more. `since_epoch` is what was asked for; 0 is never
+ * `recovered`. An error of `deliver` ends it, and becomes that of the recovery. */
 MUST_CHECK bool recover_answer(struct recover *recover, struct recover_member member,
                                uint64_t number, uint64_t since_epoch,
                                const struct gyr_backend_history *history,

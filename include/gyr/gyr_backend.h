@@ -62,11 +62,10 @@ struct gyr_publication {
     uint64_t epoch;
     uint64_t offset;
     /* Not NULL: somebody in this process wants to know what becomes of it. For each publish that
-     * has returned 0 the backend gives it back exactly once, in a `deliver` that has not returned
-     * GYR_ERR_BACKPRESSURE or in `failed`. NULL in what other processes have published. */
+     * has returned 0 the backend gives it back exactly once: in a `deliver` that has returned 0, or
+     * in `failed`. NULL in what other processes have published. */
     void *request;
-    /* The hub's, and only within `publish`: a backend that delivers the very same structure there
-     * leaves it alone; in any other it is NULL. */
+    /* The hub's: what is delivered within `publish` may have it as it was; NULL otherwise. */
     const void *context;
 };
 
@@ -94,8 +93,8 @@ struct gyr_backend_hub {
      * members of a room in the order of the calls. Returns 0, also if there is no such room;
      * GYR_ERR_BACKPRESSURE: nothing was delivered, and it has to be tried again, in front of what
      * follows it (`work` is called when there is room again, of core 0 for a thread that is no
-     * core's), unless the error is handed on as the result of `publish`; GYR_ERR_MEMORY,
-     * GYR_ERR_CLOSED: nothing was delivered, and `request` is given back. */
+     * core's), unless the error is handed on as the result of `publish`; GYR_ERR_MEMORY: the same,
+     * but nobody tells when there is memory again; GYR_ERR_CLOSED: there is nobody any more. */
     int (*deliver)(void *state, unsigned core, const struct gyr_publication *publication);
     /* A publication that had a request comes to nothing: `err` says why. */
     void (*failed)(void *state, void *request, int err);
@@ -104,13 +103,13 @@ struct gyr_backend_hub {
      * be answered at once. Core 0 for threads that are no core's. On any thread. */
     void (*ready)(void *state, unsigned core);
 
-    /* Answers, each exactly once for a `history` or `presence` that has returned 0, unless this
-     * returns GYR_ERR_BACKPRESSURE: then again later. Whatever else is returned, the request is
-     * done with. */
+    /* Answers, exactly one for each `history` and `presence` that has returned 0. The first returns
+     * GYR_ERR_BACKPRESSURE if there are too many others on their way, and then has to be called
+     * again later; it does not without publications, and nothing else fails. */
     int (*history_done)(void *state, unsigned core, void *request,
                         const struct gyr_backend_history *history);
-    int (*presence_done)(void *state, unsigned core, void *request, int err,
-                         const struct gyr_span *ids, size_t id_count);
+    void (*presence_done)(void *state, unsigned core, void *request, int err,
+                          const struct gyr_span *ids, size_t id_count);
 
     /* Run fn(core, arg) on a core, as gyr_post does, with its errors. */
     int (*post)(void *state, unsigned core, void (*fn)(unsigned core, void *arg), void *arg);
