@@ -5,6 +5,7 @@
 
 #include "hub/completion.h"
 #include "hub/deliver.h"
+#include "hub/names.h"
 #include "hub/publish.h"
 
 static int hub_server_create(const struct engine_server *server, void **state,
@@ -116,6 +117,12 @@ static int hub_make(struct hub *hub, struct gyr_error *error)
                          "broadcast_entries = %u; lower them",
                          config->rooms_max, config->broadcast_lanes, config->broadcast_entries);
     }
+    err = names_create(hub->secret.bytes, (uint64_t)config->connections_max * hub->core_count,
+                       &hub->names);
+    if (err < 0) {
+        return ERROR_SET(error, err, "hub: no memory for the ids of connections_max = %u",
+                         config->connections_max);
+    }
     struct gyr_backend_hub offer = hub_offer(hub);
     return backend_create(&hub->backend, hub->service->backend, &offer, error);
 }
@@ -133,6 +140,7 @@ static void hub_server_destroy(void *state)
         memory_unmap(core->members, core->conns_max * sizeof(struct member));
         memory_unmap(core, sizeof(*core));
     }
+    names_destroy(hub->names);
     registry_destroy(hub->registry);
     broadcast_ring_destroy(hub->ring);
     memory_free((void *)hub->cores);
@@ -272,6 +280,7 @@ static int hub_core_start(void *state, struct gyr_core *core_public)
     core->conns_max = engine_core_conns_max(core_public);
     list_init(&core->cancel_next);
     list_init(&core->cancel_now);
+    snapshots_init(&core->snapshots);
     core->members = memory_map(core->conns_max * sizeof(struct member));
     int err = rooms_init(&core->rooms, hub->config->rooms_max);
     if (core->members == NULL || err < 0) {
@@ -322,6 +331,9 @@ static void hub_conn_end(void *state, struct gyr_conn *conn)
     struct hub_core *core = hub->cores[gyr_core_index(gyr_conn_core(conn))];
     uint32_t conn_index = engine_conn_index(conn);
     rooms_leave_all(core, conn_index);
+    if (core->members[conn_index].name != NULL) {
+        names_remove(hub->names, core->members[conn_index].name);
+    }
     core->members[conn_index] = (struct member){0};
 }
 
@@ -332,6 +344,7 @@ static void hub_core_stop(void *state, struct gyr_core *core_public)
     hub_news_tell(core);
     hub->backend.table->core_stop(hub->backend.state, core->index);
     core->ended = true;
+    snapshots_end(core);
     deliver_end(core);
     completions_end(core);
     core_count(core);

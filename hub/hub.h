@@ -9,6 +9,9 @@
  *   publish.c     gyr_publish and its kin; what goes into the broadcast ring
  *   deliver.c     what comes out of it; one message to the members on one core
  *   completion.c  what became of a message, for who asks
+ *   names.c       text ids
+ *   handles.c     calls on connections by handle or text id, from any thread
+ *   snapshot.c    snapshots and walks
  *   backend*.c    the seam to other nodes, and what stands there when there are none */
 #ifndef HUB_HUB_H
 #define HUB_HUB_H
@@ -21,6 +24,7 @@
 #include "hub/backend.h"
 #include "hub/registry.h"
 #include "hub/rooms.h"
+#include "hub/snapshot.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -72,6 +76,7 @@ struct hub_core {
     alignas(CACHE_LINE) _Atomic(struct completion *) completed; /* owned; `done` is to be called */
     _Atomic uint64_t held; /* messages that others could not publish because of this core */
     _Atomic bool ready;    /* on_publish_ready is to be called: others have made room */
+    struct snapshots snapshots;
 };
 
 /* Of a server. */
