@@ -347,7 +347,7 @@ static int handles_of_room(struct hub_core *core, const struct room *room,
         return GYR_ERR_MEMORY;
     }
     for (uint32_t i = 0; i < room->member_count; i++) {
-        uint32_t index = room->members[i].conn_index & ~ROOM_MEMBER_HELD;
+        uint32_t index = room->members[i].conn_index;
         (*handles)[i] = gyr_conn_handle(engine_conn_at(core->core, index));
     }
     *count = room->member_count;
