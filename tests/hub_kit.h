@@ -12,7 +12,7 @@ struct hub_kit {
     struct hub *hub;
     struct hub_core *core;
     struct kit_bytes news; /* a line for each on_room: "+name" or "-name" */
-    uint64_t event_number; /* of the last */
+    uint64_t event_number; /* of the last of room "a" */
     unsigned ready_count;  /* on_publish_ready */
 };
 
