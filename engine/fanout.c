@@ -11,6 +11,7 @@
 
 #define RUN_SIZE_MIN 256   /* of memory for messages that are not known yet */
 #define RUN_SIZE_MAX 32768 /* of one run, unless a single message is larger */
+#define ENTRIES_FREE 4096  /* half of what entries take in memory, whatever the limit in bytes */
 
 static int run_take_shared(struct engine_delivery *delivery);
 static uint8_t *run_append(struct engine_delivery *delivery, size_t size);
@@ -273,7 +274,8 @@ static enum engine_delivered deliver_early(struct engine_delivery *delivery,
     struct transport *transport = exchange->transport;
     const struct http_state *state = transport->http.state;
     uint32_t limit = limit_of(delivery);
-    if ((exchange->flags & EXCHANGE_F_SENDING_PARTS) != 0 || state->early_memory / 2 > limit ||
+    if ((exchange->flags & EXCHANGE_F_SENDING_PARTS) != 0 ||
+        state->early_memory / 2 > MAX(limit, (uint32_t)ENTRIES_FREE) ||
         (uint64_t)state->early_size + delivery->size > limit) {
         if (delivery->policy == GYR_ROOM_CLOSE) {
             transport_mark(transport, TRANSPORT_F_CUT);
@@ -313,7 +315,7 @@ static bool limit_is_passed(const struct engine_delivery *delivery,
 {
     uint32_t limit = limit_of(delivery);
     return (uint64_t)transport->queued_size + delivery->size > limit ||
-           transport->queue_memory / 2 > limit;
+           transport->queue_memory / 2 > MAX(limit, (uint32_t)ENTRIES_FREE);
 }
 
 /* Would it be, if so much of the queue were not there? */
@@ -323,7 +325,7 @@ static bool limit_is_passed_without(const struct engine_delivery *delivery,
 {
     uint32_t limit = limit_of(delivery);
     return transport->queued_size - size + delivery->size > limit ||
-           (transport->queue_memory - memory) / 2 > limit;
+           (transport->queue_memory - memory) / 2 > MAX(limit, (uint32_t)ENTRIES_FREE);
 }
 
 /* There is no room: do what the policy says. ENGINE_QUEUED: now there is. */

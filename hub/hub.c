@@ -280,7 +280,6 @@ static int hub_core_start(void *state, struct gyr_core *core_public)
     core->conns_max = engine_core_conns_max(core_public);
     list_init(&core->cancel_next);
     list_init(&core->cancel_now);
-    snapshots_init(&core->snapshots);
     core->members = memory_map(core->conns_max * sizeof(struct member));
     int err = rooms_init(&core->rooms, hub->config->rooms_max);
     if (core->members == NULL || err < 0) {
@@ -292,6 +291,7 @@ static int hub_core_start(void *state, struct gyr_core *core_public)
     }
     engine_core_set_bell(core_public, broadcast_bell(hub->ring, core->index));
     (void)broadcast_join(hub->ring, PUBLISH_LANE_ALL, &hub->everybody, core->index);
+    snapshots_begin(core);
     return 0;
 }
 

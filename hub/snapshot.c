@@ -49,7 +49,6 @@ struct gyr_snapshot {
     struct part parts[]; /* core_count */
 };
 
-static bool core_lives(const struct hub_core *core);
 static void snapshot_begin(struct gyr_core *core, void *arg);
 static void snapshot_ask(struct gyr_snapshot *snapshot);
 static int snapshot_post(struct gyr_snapshot *snapshot, unsigned core_index,
@@ -68,9 +67,10 @@ static int handles_of_room(struct hub_core *core, const struct room *room,
                            struct gyr_handle **handles, size_t *count);
 static int handles_of_all(struct gyr_core *core, struct gyr_handle **handles, size_t *count);
 
-void snapshots_init(struct snapshots *snapshots)
+void snapshots_begin(struct hub_core *core)
 {
-    list_init(&snapshots->waiting);
+    list_init(&core->snapshots.waiting);
+    core->snapshots.is_open = true;
 }
 
 /* ---- snapshots ---- */
@@ -119,18 +119,12 @@ fail:
     return err;
 }
 
-/* Has it begun, and not ended? Letters are opened in any case, when a start has failed, too. */
-static bool core_lives(const struct hub_core *core)
-{
-    return core->core != NULL && !core->ended;
-}
-
 /* Its reference is home's from now on. */
 static void snapshot_begin(struct gyr_core *core, void *arg)
 {
     struct gyr_snapshot *snapshot = arg;
     snapshot->parts[snapshot->home].asked = true;
-    if (!core_lives(hub_of_core(core))) {
+    if (!hub_of_core(core)->snapshots.is_open) { /* a start has failed: letters are opened still */
         snapshot_hand_out(snapshot, core);
         return;
     }
@@ -243,6 +237,7 @@ static void snapshot_hand_out(struct gyr_snapshot *snapshot, struct gyr_core *co
 void snapshots_end(struct hub_core *core)
 {
     struct list *waiting = &core->snapshots.waiting;
+    core->snapshots.is_open = false;
     while (!list_is_empty(waiting)) {
         snapshot_hand_out(CONTAINER_OF(waiting->next, struct gyr_snapshot, waiting), core->core);
     }
@@ -334,7 +329,7 @@ static int handles_copy(struct gyr_core *core, const struct gyr_span *room,
 {
     struct hub_core *hub_core = hub_of_core(core);
     *count = 0;
-    if (!core_lives(hub_core)) {
+    if (!hub_core->snapshots.is_open) {
         return 0;
     }
     if (room == NULL) {
