@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-struct completion;
+struct receipt;
 struct hub;
 struct hub_core;
 
@@ -30,7 +30,7 @@ struct parcel {
     size_t except_count;
     const struct parcel_room *rooms;
     size_t room_count; /* 0: all WebSockets */
-    struct completion *completion;
+    struct receipt *receipt;
     uint64_t epoch; /* and offset, in the history of its room; 0: none */
     uint64_t offset;
 };
@@ -46,7 +46,7 @@ struct message {
     struct parcel parcel;
 };
 
-/* Queue it to the members of its rooms on this core. One of the completion's is released. */
+/* Queue it to the members of its rooms on this core. One of the receipt's is released. */
 void deliver_here(struct hub_core *core, const struct parcel *parcel);
 
 /* The bell: take what the ring has for this core. True: it says that there is room again, too. */
