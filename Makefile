@@ -102,7 +102,7 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 
 # ---- what people type --------------------------------------------------------------------------
 
-.PHONY: all run test check tidy sim fuzz autobahn http-probes http-differential bench install \
+.PHONY: all run test check tidy sim model fuzz autobahn http-probes http-differential bench install \
     uninstall deb test-packages clean docs help format lib programs tests fuzzers venv check-format \
     check-headers check-style check-symbols check-unit check-sim check-docs
 
@@ -152,6 +152,10 @@ http-differential: ## the same against nginx and h2o, too: writes docs/http-diff
 	@+$(MAKE) all
 	@GYR_BIN=$(CURDIR)/$(B)/bin MODE=$(MODE) PYTHONDONTWRITEBYTECODE=1 \
 	    /usr/bin/python3 tests/probes/differential.py
+
+model: ## check the model of the broadcast ring with spin, all states, and that it finds planted bugs
+	@tools/setup model
+	@tools/model/run
 
 bench: ## the benchmarks of bench/ (BENCH="E1 H1" for some of them)
 	@tools/setup build test
