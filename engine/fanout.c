@@ -559,31 +559,6 @@ void run_entry_release(struct transport *transport, struct entry *entry, bool ta
     }
 }
 
-void run_entry_split(struct transport *transport, struct entry *entry)
-{
-    struct run_entry *run_entry = run_entry_of(entry);
-    if ((entry->flags & (RUN_ENTRY_F_KEYED | RUN_ENTRY_F_TRACKED)) != 0 || entry->sent != 0) {
-        return; /* a single message */
-    }
-    const uint8_t *bytes = run_entry->run->bytes + run_entry->start;
-    uint32_t kept = frame_size_at(bytes);
-    while (kept < RUN_SEND_MAX && kept < entry->size) {
-        kept += frame_size_at(bytes + kept);
-    }
-    struct run_entry *rest = kept < entry->size ? transport_alloc(transport, sizeof(*rest)) : NULL;
-    if (rest == NULL) {
-        return;
-    }
-    *rest = *run_entry;
-    rest->entry.flags &= (uint8_t)~RUN_ENTRY_F_SENT;
-    rest->start += kept;
-    rest->entry.size -= kept;
-    rest->run->count++;
-    transport->queued_size -= rest->entry.size; /* queue_put counts it again */
-    entry->size = kept;
-    queue_put(transport, &entry->next, &rest->entry);
-}
-
 /* ---- tracks ----------------------------------------------------------------------------------- */
 
 static void track_add(struct engine_delivery *delivery, struct transport *transport,

@@ -337,9 +337,6 @@ static void queue_send(struct transport *transport)
     struct core *core = transport->core;
     struct entry *entry = transport->queue_head;
     ASSERT(entry != NULL && !transport_is_sending(transport)); /* C3 */
-    if (entry->kind == ENTRY_RUN && UNLIKELY(entry->size > RUN_SEND_MAX)) {
-        run_entry_split(transport, entry);
-    }
     bool quiet = entry->kind == ENTRY_RUN && (entry->flags & RUN_ENTRY_F_SENT) == 0 &&
                  transport->state == TRANSPORT_OPEN && core->quiet_count < core->slots.end;
     const uint8_t *bytes = entry_frame(entry) + entry->sent;
