@@ -196,6 +196,9 @@ TEST(fanout_policy, fanout_policy_close_completes_the_frame_that_is_on_its_way)
 TEST(fanout_policy, fanout_policy_close_sends_a_close_behind_the_101)
 TEST(fanout_policy, fanout_policy_tells_tracks_what_has_become_of_them)
 
+SUITE(fanout_random)
+TEST(fanout_random, fanout_random_gives_everybody_what_it_was_given)
+
 SUITE(files)
 TEST(files, files_type_of_knows_the_types_of_the_web)
 TEST(files, files_type_of_guesses_nothing)
