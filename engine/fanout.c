@@ -328,10 +328,20 @@ static bool limit_is_passed_without(const struct engine_delivery *delivery,
            (transport->queue_memory - memory) / 2 > MAX(limit, (uint32_t)ENTRIES_FREE);
 }
 
-/* There is no room: do what the policy says. ENGINE_QUEUED: now there is. */
+/* There is no room: do what the policy says. ENGINE_QUEUED: now there is. Much may have been
+ * published in this turn, and who has had no chance to take it is not slow yet. */
 static enum engine_delivered deliver_full(struct engine_delivery *delivery,
                                           struct transport *transport)
 {
+    if (delivery->size <= limit_of(delivery)) {
+        transport_send_queue_now(transport);
+        if ((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
+            return ENGINE_GONE;
+        }
+        if (!limit_is_passed(delivery, transport)) {
+            return ENGINE_QUEUED;
+        }
+    }
     switch (delivery->policy) {
     case GYR_ROOM_CLOSE:
         slow_close(delivery, transport);
