@@ -30,6 +30,10 @@ TEST(address_table, address_table_spreads_addresses_in_order)
 TEST(address_table, address_table_spreads_addresses_that_were_chosen_to_meet)
 TEST(address_table, address_table_holds_its_limit_among_threads)
 
+SUITE(backend_contract)
+TEST(backend_contract, backend_contract_is_kept_over_links_that_repeat_and_break)
+TEST(backend_contract, backend_contract_finds_every_mistake)
+
 SUITE(backend_local)
 TEST(backend_local, backend_local_reaches_exactly_those_who_have_subscribed)
 TEST(backend_local, backend_local_carries_every_byte)
