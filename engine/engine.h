@@ -113,6 +113,11 @@ MUST_CHECK int engine_conn_may_send(const struct gyr_conn *conn);
 bool engine_conn_is_open(const struct gyr_conn *conn);
 /* Let on_drain come, when the queue is low. */
 void engine_conn_owe_drain(struct gyr_conn *conn);
+/* The core of a connection with this handle, which may be no core's index. */
+static inline unsigned engine_handle_core(struct gyr_handle handle)
+{
+    return (unsigned)(handle.id >> 48);
+}
 /* Any thread. */
 bool engine_handle_is_live(struct gyr_core *core_of_handle, struct gyr_handle handle);
 

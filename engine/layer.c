@@ -62,7 +62,7 @@ void engine_core_set_bell(struct gyr_core *core, const _Atomic uint32_t *bell)
 
 void engine_core_due(struct gyr_core *core)
 {
-    ((struct core *)core)->layer_due = true;
+    ((struct core *)core)->layer_due_ns = 1;
 }
 
 void engine_core_wake(struct gyr_core *core, struct gyr_core *from)
@@ -170,10 +170,11 @@ bool engine_handle_is_live(struct gyr_core *core_public, struct gyr_handle handl
     const struct core *core = core_of(core_public);
     uint32_t index = handle.id & 0xffffff;
     uint32_t generation = (uint32_t)(handle.id >> 24) & 0xffffff;
-    if (handle.id >> 48 != core->index || index >= core->config->connections_max) {
+    if (handle.id >> 48 != core->index || index >= core->config->connections_max ||
+        generation == 0) {
         return false;
     }
-    /* Partner: exchange_release. */
-    return atomic_load_explicit(&exchange_at(core, index)->generation, memory_order_relaxed) ==
-           generation;
+    /* Partner: exchange_release. A slot that was never used has the generation of no handle, 0. */
+    return generation != 0 && atomic_load_explicit(&exchange_at(core, index)->generation,
+                                                   memory_order_relaxed) == generation;
 }
