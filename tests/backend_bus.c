@@ -16,6 +16,7 @@
 #define PACKETS_MAX   16384
 #define IN_FLIGHT_MAX 300
 #define REQUESTS_MAX  8192
+#define REPEATED_MAX  20
 
 enum kind {
     UP_PUBLISH,
@@ -52,8 +53,9 @@ struct packet {
 struct link {
     struct packet *packets[PACKETS_MAX];
     size_t count;
-    size_t sent;     /* the next to send */
-    size_t received; /* the next that is taken */
+    size_t sent;       /* the next to send */
+    size_t received;   /* the next that is taken */
+    unsigned repeated; /* taken again, by mistake */
 };
 
 struct node {
@@ -462,7 +464,10 @@ static bool link_step(struct bus *bus, struct node *node, struct link *link, boo
     if (number > link->received) {
         abort();
     }
-    if (is_new || (takes_old && (packet->kind == DOWN_DELIVER || packet->kind == UP_PUBLISH))) {
+    takes_old = takes_old && link->repeated < REPEATED_MAX &&
+                (packet->kind == DOWN_DELIVER || packet->kind == UP_PUBLISH);
+    if (is_new || takes_old) {
+        link->repeated += !is_new;
         if (is_down && !node_take(node, packet)) {
             if (bus->fault == BUS_swaps_what_is_refused && number + 1 < link->count) {
                 link->packets[number] = link->packets[number + 1];
