@@ -166,7 +166,7 @@ static int on_open(struct gyr_conn *conn)
 static void *reader_run(void *argument)
 {
     struct bench *bench = argument;
-    uint8_t *bytes = memory_take(1, RECV_SIZE);
+    uint8_t *bytes = take_memory(1, RECV_SIZE);
     thread_bind(bench);
     while (!atomic_load_explicit(&bench->reader_stops, memory_order_relaxed)) {
         struct epoll_event events[EVENT_COUNT];

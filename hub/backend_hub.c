@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What the hub offers its backend (struct gyr_backend_hub). */
 #include "hub/attendance.h"
-#include "hub/completion.h"
 #include "hub/hub.h"
 #include "hub/publish.h"
+#include "hub/receipt.h"
 #include "hub/recovery.h"
 
 static struct hub_core *core_of(struct hub *hub, unsigned core)

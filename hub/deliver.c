@@ -5,9 +5,9 @@
  * lie on, and goes to a member with the lane of the first room that it is in. */
 #include "hub/deliver.h"
 
-#include "hub/completion.h"
 #include "hub/hub.h"
 #include "hub/publish.h"
+#include "hub/receipt.h"
 #include "hub/recovery.h"
 
 #include <sched.h>
@@ -22,7 +22,7 @@ struct fanout {
     const struct parcel *parcel;
     const struct parcel_room *rooms; /* of the parcel, up to this room */
     size_t rooms_before;             /* those in front of it */
-    struct completion_part *part;    /* or NULL */
+    struct receipt_part *part;       /* or NULL */
     const uint32_t *except;          /* connections that get nothing */
     size_t except_count;
     struct engine_delivery delivery;
@@ -35,9 +35,9 @@ struct fanout {
 };
 
 static void deliver_room(struct hub_core *core, const struct parcel *parcel, size_t place,
-                         struct room *room, struct completion_part *part);
+                         struct room *room, struct receipt_part *part);
 static void deliver_all(struct hub_core *core, const struct parcel *parcel,
-                        struct completion_part *part);
+                        struct receipt_part *part);
 static bool fanout_skips(const struct fanout *fanout, uint32_t conn_index);
 static bool fanout_waits(struct fanout *fanout, struct room *room, uint32_t conn_index);
 static void fanout_one(struct fanout *fanout, uint32_t conn_index);
@@ -48,15 +48,15 @@ static struct room *parcel_room(struct hub_core *core, const struct parcel_room 
 static bool lane_take(struct hub_core *core, unsigned lane, uint64_t end);
 static void message_deliver(struct hub_core *core, struct message *message, unsigned lane);
 static void message_deliver_rooms(struct hub_core *core, struct message *message, unsigned lane,
-                                  struct completion_part *part);
+                                  struct receipt_part *part);
 static void message_count(struct message *message, size_t place, struct room *room);
 
 /* ---- a message on this core ------------------------------------------------------------------- */
 
 void deliver_here(struct hub_core *core, const struct parcel *parcel)
 {
-    struct completion_part *part =
-        parcel->completion != NULL ? completion_begin(parcel->completion, core) : NULL;
+    struct receipt_part *part =
+        parcel->receipt != NULL ? receipt_begin(parcel->receipt, core) : NULL;
     if (parcel->room_count == 0) {
         deliver_all(core, parcel, part);
     }
@@ -67,7 +67,7 @@ void deliver_here(struct hub_core *core, const struct parcel *parcel)
         }
     }
     if (part != NULL) {
-        completion_end(part);
+        receipt_end(part);
     }
 }
 
@@ -95,7 +95,7 @@ static size_t except_resolve(struct hub_core *core, const struct parcel *parcel,
 }
 
 static struct engine_delivery delivery_to(const struct hub_core *core, const struct parcel *parcel,
-                                          struct room *room, struct completion_part *part)
+                                          struct room *room, struct receipt_part *part)
 {
     const struct gyr_room_rule *rule = room->rule;
     return (struct engine_delivery){
@@ -108,14 +108,14 @@ static struct engine_delivery delivery_to(const struct hub_core *core, const str
         .shared = parcel->shared,
         .opcode = parcel->opcode,
         .payload = parcel->payload,
-        .track = part != NULL ? completion_track(part) : NULL,
+        .track = part != NULL ? receipt_track(part) : NULL,
     };
 }
 
 /* Takes one reference of parcel->shared; the parcel itself may go with it, unless it has more than
- * one room or a completion (see message_deliver). */
+ * one room or a receipt (see message_deliver). */
 static void deliver_room(struct hub_core *core, const struct parcel *parcel, size_t place,
-                         struct room *room, struct completion_part *part)
+                         struct room *room, struct receipt_part *part)
 {
     uint32_t except[PUBLISH_EXCEPT_MAX];
     struct fanout fanout = {
@@ -184,7 +184,7 @@ int deliver_one(struct hub_core *core, const struct parcel *parcel, struct room 
 }
 
 static void deliver_all(struct hub_core *core, const struct parcel *parcel,
-                        struct completion_part *part)
+                        struct receipt_part *part)
 {
     uint32_t except[PUBLISH_EXCEPT_MAX];
     struct fanout fanout = {
@@ -200,7 +200,7 @@ static void deliver_all(struct hub_core *core, const struct parcel *parcel,
                 .shared = parcel->shared,
                 .opcode = parcel->opcode,
                 .payload = parcel->payload,
-                .track = part != NULL ? completion_track(part) : NULL,
+                .track = part != NULL ? receipt_track(part) : NULL,
             },
     };
     uint32_t count = engine_core_conns_used(core->core);
@@ -248,7 +248,7 @@ static bool fanout_waits(struct fanout *fanout, struct room *room, uint32_t conn
     case RECOVER_HELD:
     case RECOVER_KNOWN:
         if (fanout->part != NULL) {
-            completion_count(fanout->part, gyr_conn_handle(conn), 0);
+            receipt_count(fanout->part, gyr_conn_handle(conn), 0);
         }
         break;
     case RECOVER_DROPPED:
@@ -314,7 +314,7 @@ static void fanout_odd(struct fanout *fanout, struct gyr_conn *conn, enum engine
     }
     bool is_tracked = outcome == ENGINE_QUEUED && fanout->delivery.track != NULL;
     if (fanout->part != NULL && !is_tracked) {
-        completion_count(fanout->part, gyr_conn_handle(conn), err);
+        receipt_count(fanout->part, gyr_conn_handle(conn), err);
     }
 }
 
@@ -412,8 +412,8 @@ static bool lane_take(struct hub_core *core, unsigned lane, uint64_t end)
 static void message_deliver(struct hub_core *core, struct message *message, unsigned lane)
 {
     const struct parcel *parcel = &message->parcel;
-    struct completion *completion = parcel->completion;
-    struct completion_part *part = completion != NULL ? completion_begin(completion, core) : NULL;
+    struct receipt *receipt = parcel->receipt;
+    struct receipt_part *part = receipt != NULL ? receipt_begin(receipt, core) : NULL;
     if (parcel->room_count == 1) {
         struct room *room = parcel_room(core, &parcel->rooms[0]);
         if (LIKELY(room != NULL)) {
@@ -428,14 +428,14 @@ static void message_deliver(struct hub_core *core, struct message *message, unsi
         message_deliver_rooms(core, message, lane, part);
     }
     if (part != NULL) {
-        completion_end(part);
+        receipt_end(part);
     }
 }
 
 /* With this lane it comes for the rooms that lie on it. Each delivery gives up a reference; ours
  * keeps the message until the last. */
 static void message_deliver_rooms(struct hub_core *core, struct message *message, unsigned lane,
-                                  struct completion_part *part)
+                                  struct receipt_part *part)
 {
     const struct parcel *parcel = &message->parcel;
     for (size_t i = 0; i < parcel->room_count; i++) {

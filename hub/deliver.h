@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-struct completion;
+struct receipt;
 struct hub;
 struct hub_core;
 struct room;
@@ -31,7 +31,7 @@ struct parcel {
     size_t except_count;
     const struct parcel_room *rooms;
     size_t room_count; /* 0: all WebSockets */
-    struct completion *completion;
+    struct receipt *receipt;
     uint64_t epoch; /* and offset, in the history of its room; 0: none */
     uint64_t offset;
 };
@@ -47,7 +47,7 @@ struct message {
     struct parcel parcel;
 };
 
-/* Queue it to the members of its rooms on this core. One of the completion's is released. */
+/* Queue it to the members of its rooms on this core. One of the receipt's is released. */
 void deliver_here(struct hub_core *core, const struct parcel *parcel);
 
 /* Queue it to one member of a room. 0, or why the member has not got it. */

@@ -3,10 +3,10 @@
  * what it does when a core's bell rings or a connection ends. */
 #include "hub/hub.h"
 
-#include "hub/completion.h"
 #include "hub/deliver.h"
 #include "hub/names.h"
 #include "hub/publish.h"
+#include "hub/receipt.h"
 #include "hub/recovery.h"
 
 static int hub_server_create(const struct engine_server *server, void **state,
@@ -326,8 +326,8 @@ static uint64_t hub_core_work(void *state, struct gyr_core *core_public)
         hub->service->on_publish_ready(core_public);
     }
     hub_news_tell(core);
-    completions_tell(core);
-    completions_cancel(core);
+    receipts_tell(core);
+    receipts_cancel(core);
     return again_ns;
 }
 
@@ -352,7 +352,7 @@ static void hub_core_stop(void *state, struct gyr_core *core_public)
     core->ended = true;
     snapshots_end(core);
     deliver_end(core);
-    completions_end(core);
+    receipts_end(core);
     core_count(core);
     ASSERT(core->rooms.count == 0);
     recovery_end(core);
