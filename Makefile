@@ -242,7 +242,13 @@ $(B)/bin/bench-wsgen $(B)/bin/bench-fangen:
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL)
 
-$(B)/bin/bench-rooms: $(O)/bench/client.o
+# These see the public interface alone, as a service does.
+$(B)/bin/bench-fan_server: $(O)/bench/fan_server.o
+$(B)/bin/bench-rooms: $(O)/bench/rooms.o $(O)/bench/client.o
+$(B)/bin/bench-fan_server $(B)/bin/bench-rooms: $(B)/libgyr.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
 
 $(B)/bin/bench-%: $(O)/bench/%.o $(B)/gyr.o $(B)/libgyr_test.a
 	$(call say,LINK,$@)
