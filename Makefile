@@ -83,7 +83,7 @@ SRC_SIM := $(wildcard tests/sim/main.c)
 SRC_TESTS := $(filter-out $(SRC_SIM),$(foreach dir,. unit sim socket,$(wildcard tests/$(dir)/*.c)))
 SRC_TESTS := $(patsubst tests/./%,tests/%,$(SRC_TESTS))
 SRC_EXAMPLES := $(wildcard examples/*.c)
-# examples/NAME_*.c are parts of examples/NAME.c.
+# examples/NAME_*.c are parts of examples/NAME.c, and examples/common_*.c of all of them.
 EXAMPLE_NAMES := $(foreach name,$(SRC_EXAMPLES:examples/%.c=%),$(if $(findstring _,$(name)),,$(name)))
 SRC_BENCH := $(wildcard bench/*.c)
 SRC_FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
@@ -217,7 +217,7 @@ $(O)/examples/%_html.o: examples/%.html $(B)/flags
 
 define EXAMPLE
 $(B)/bin/gyr-$(1): $(O)/examples/$(1).o $(B)/libgyr.a \
-    $(patsubst %.c,$(O)/%.o,$(wildcard examples/$(1)_*.c)) \
+    $(patsubst %.c,$(O)/%.o,$(wildcard examples/$(1)_*.c examples/common_*.c)) \
     $(patsubst examples/%.html,$(O)/examples/%_html.o,$(wildcard examples/$(1).html))
 endef
 $(foreach name,$(EXAMPLE_NAMES),$(eval $(call EXAMPLE,$(name))))
