@@ -43,7 +43,9 @@ enum broadcast_point {
     BROADCAST_AT_TAKE,     /* before an entry is looked at */
     BROADCAST_AT_DONE,     /* before the cursor is published */
     BROADCAST_AT_WAITING,  /* before a producer that was refused notes that it waits */
-    BROADCAST_AT_BYPASS,   /* the lane is drained; before the interest is read */
+    BROADCAST_AT_BYPASS,   /* before the interest is read for a bypass, and before the tail is */
+    BROADCAST_AT_STALL,    /* before a core notes that it stands before a hole */
+    BROADCAST_AT_ROOM,     /* a lane has moved; before who waits for that is looked for */
 };
 
 struct broadcast_config {
@@ -90,7 +92,8 @@ void broadcast_ring_destroy(struct broadcast_ring *ring);
 /* Claim the next position of a lane, then read the interest: claim->target_count cores will get the
  * entry. GYR_ERR_BACKPRESSURE if the lane is full: *held_by is a core that has not yet moved past
  * the entry that stands there (or BROADCAST_NOBODY: its producer has not committed it yet), and
- * `from`, if it is a core, gets BROADCAST_ROOM_BIT in its bell when there may be room again. */
+ * `from` gets BROADCAST_ROOM_BIT in its bell when there may be room again; core 0 does for
+ * BROADCAST_NOBODY. */
 MUST_CHECK int broadcast_claim(struct broadcast_ring *ring, unsigned lane, unsigned from,
                                const struct broadcast_interest *interest,
                                struct broadcast_claim *claim, unsigned *held_by);
@@ -99,6 +102,15 @@ MUST_CHECK int broadcast_claim(struct broadcast_ring *ring, unsigned lane, unsig
  * 0 by the caller nobody gets it. */
 void broadcast_commit(struct broadcast_ring *ring, const struct broadcast_claim *claim,
                       struct broadcast_entry entry);
+
+/* Between claim and commit: whoever wants this, too, gets the entry. */
+void broadcast_claim_also(const struct broadcast_ring *ring,
+                          const struct broadcast_interest *interest,
+                          struct broadcast_claim *claim);
+
+/* Any thread: ring the bell of a core, as an entry of lane 0 for it would. For what does not go
+ * through the ring; written before. `from` is the calling core, or BROADCAST_NOBODY. */
+void broadcast_call(struct broadcast_ring *ring, unsigned core, unsigned from);
 
 /* The position after the last that was claimed. */
 uint64_t broadcast_tail(const struct broadcast_ring *ring, unsigned lane);
@@ -112,12 +124,13 @@ uint64_t broadcast_join(struct broadcast_ring *ring, unsigned lane,
 void broadcast_leave(struct broadcast_ring *ring, struct broadcast_interest *interest,
                      unsigned core);
 
-/* Nobody, or only `core`? For a producer that holds no claim. */
+/* Does nobody want it? For a producer that holds no claim: it need not make one then. */
 bool broadcast_is_unwanted(const struct broadcast_ring *ring,
                            const struct broadcast_interest *interest);
 
-/* May this core, which has the interest, deliver to itself without the ring? Only if it has taken
- * everything up to the tail and, looked at after that, no other core has the interest. */
+/* May this core, which has the interest, deliver to itself without the ring? Only if, at one
+ * moment, no other core has the interest and this one has taken everything up to the tail; what it
+ * has taken, the caller must have delivered, too. Steps over what is not meant for this core. */
 bool broadcast_may_bypass(struct broadcast_ring *ring, unsigned lane,
                           const struct broadcast_interest *interest, unsigned core);
 
@@ -131,13 +144,17 @@ static inline bool broadcast_has_news(const _Atomic uint32_t *bell)
 /* The bell of a core; lives as long as the ring. */
 const _Atomic uint32_t *broadcast_bell(const struct broadcast_ring *ring, unsigned core);
 
-/* Take what is in the bell and clear it: a bit for each lane with news, and BROADCAST_ROOM_BIT. */
+/* Take what is in the bell and clear it: a bit for each lane with news, and BROADCAST_ROOM_BIT. The
+ * bell does not ring again for what was there before: who ends before BROADCAST_NONE or
+ * BROADCAST_HOLE remembers the lane, and who waits for room tries all that it was refused. */
 uint32_t broadcast_look(struct broadcast_ring *ring, unsigned core);
 
 enum broadcast_take {
     BROADCAST_NONE,  /* up to the tail there is nothing more for this core */
     BROADCAST_ENTRY, /* *entry is the next one, at *position */
-    BROADCAST_HOLE,  /* a position is claimed and not committed: look again, soon */
+    /* A position is claimed and not committed. The bell rings when it is, also if it was not meant
+     * for this core, so there is no need to look again before that. */
+    BROADCAST_HOLE,
 };
 
 /* Step over what is not meant for this core, a few nanoseconds each, and take the next entry that

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "engine/broadcast_ring.h"
+#include "engine/error.h"
 #include "engine/memory.h"
 #include "engine/stats.h"
 #include "gyr/gyr.h"
@@ -63,6 +64,9 @@ struct stats *engine_core_stats(struct gyr_core *core);
 /* How many connections it can have: every index is below. */
 uint32_t engine_core_conns_max(const struct gyr_core *core);
 
+/* How many indexes were ever used: those of all connections that are there are below. */
+uint32_t engine_core_conns_used(const struct gyr_core *core);
+
 /* Look at this bell before each sleep, and call core_work when it is not zero. */
 void engine_core_set_bell(struct gyr_core *core, const _Atomic uint32_t *bell);
 /* Call core_work in this turn still, or in the next one, without a sleep between. */
@@ -76,6 +80,16 @@ struct gyr_core *engine_server_core(const struct gyr_server *server, unsigned in
 /* Any thread: as gyr_post, to a core of a server that may be NULL (tests). */
 MUST_CHECK int engine_core_post(struct gyr_core *core, void (*fn)(struct gyr_core *core, void *arg),
                                 void *arg);
+
+/* Mail that takes no memory when it is sent: first member of something from memory_alloc. */
+struct engine_letter {
+    void *private_[5];
+};
+/* Any thread: as engine_core_post, but beyond mailbox_count_max too: for what has a bound of its
+ * own, and must not be lost. The memory is freed when `fn` has returned. GYR_ERR_CLOSED, and then
+ * nothing was taken. */
+MUST_CHECK int engine_core_give(struct gyr_core *core, struct engine_letter *letter,
+                                void (*fn)(struct gyr_core *core, void *arg), void *arg);
 
 /* Memory of the core's budgeted heap, for what peers can make grow; NULL past the budget. Its own
  * thread only. */
@@ -99,6 +113,11 @@ MUST_CHECK int engine_conn_may_send(const struct gyr_conn *conn);
 bool engine_conn_is_open(const struct gyr_conn *conn);
 /* Let on_drain come, when the queue is low. */
 void engine_conn_owe_drain(struct gyr_conn *conn);
+/* The core of a connection with this handle, which may be no core's index. */
+static inline unsigned engine_handle_core(struct gyr_handle handle)
+{
+    return (unsigned)(handle.id >> 48);
+}
 /* Any thread. */
 bool engine_handle_is_live(struct gyr_core *core_of_handle, struct gyr_handle handle);
 
@@ -145,12 +164,15 @@ struct engine_removed {
     uint64_t closed;    /* GYR_ROOM_CLOSE */
 };
 
-/* What became of one delivery that is tracked; see struct engine_delivery. Its core's thread. */
+/* One message whose deliveries on a core are followed; see struct engine_delivery. Zero but for
+ * `done`; the core's own thread. It stays where it is while anything waits. */
+struct tracked_entry;
 struct engine_track {
     /* `taken`: the kernel has it; otherwise it was dropped, taken back, or the connection has
      * ended. Once for each ENGINE_QUEUED. */
     void (*done)(struct engine_track *track, struct gyr_handle handle, bool taken, int err);
-    uint32_t waiting; /* deliveries that are queued and not done */
+    struct tracked_entry *first; /* the engine's: those that are queued and not done */
+    bool cancelling;             /* the engine's */
 };
 
 /* One message for many connections of one core, between engine_deliver_begin and _end. */
@@ -185,7 +207,8 @@ void engine_deliver_end(struct engine_delivery *delivery);
 /* The room goes away; what is queued of it stays queued. */
 void engine_fanout_end(struct engine_fanout *fanout);
 
-/* Take back what of this track is still queued whole: its `done` is called for each. */
+/* Take back what of this track is still queued whole: its `done` is called for each, with
+ * GYR_ERR_TIMEOUT. What the kernel has begun to take goes on and is done later. */
 void engine_track_cancel(struct gyr_core *core, struct engine_track *track);
 
 #endif

@@ -37,19 +37,23 @@ enum exchange_flags {
     EXCHANGE_F_IN_REQUEST = 1 << 12,   /* on_request is running: the head can be looked at */
     EXCHANGE_F_RESULT = 1 << 13,       /* gyr_finish has brought the result of what is pending */
     EXCHANGE_F_QUEUE_HIGH = 1 << 15,   /* GYR_QUEUE_HIGH was returned */
-    EXCHANGE_F_CLOSE_SENT = 1 << 14,   /* gyr_close came before on_open */
+    EXCHANGE_F_CLOSE_SENT = 1 << 14,   /* our Close is queued: before on_open, too */
 };
 
 /* The public name of an exchange is the same object. */
 struct gyr_conn {
     struct transport *transport; /* borrowed */
     uint32_t index;
-    uint32_t generation;
-    uint32_t timer_ms; /* when on_timer is due, if timer_set */
-    uint16_t flags;    /* enum exchange_flags */
-    uint8_t state;     /* enum exchange_state */
+    _Atomic uint32_t generation; /* written by its core when a life of the slot ends; any thread
+                                    compares it with a handle's */
+    uint32_t timer_ms;           /* when on_timer is due, if timer_set */
+    uint16_t flags;              /* enum exchange_flags */
+    uint8_t state;               /* enum exchange_state */
     bool timer_set;
-    uint32_t next_free;
+    union {
+        uint32_t next_free; /* EXCHANGE_FREE */
+        uint32_t watched;   /* otherwise: the layer above wants to know of its end */
+    };
     union {
         uint32_t pending_ms; /* since when it is pending; until EXCHANGE_F_RESULT */
         int32_t result;      /* of gyr_finish; with EXCHANGE_F_RESULT */
@@ -71,6 +75,7 @@ struct http_state {
     uint64_t window_size; /* bytes of the content since window_ms: body_rate_min */
     uint32_t window_ms;
     uint32_t early_size;      /* of early_head and what follows it, on the wire */
+    uint32_t early_memory;    /* the same, of the heap */
     uint64_t collect_max;     /* gyr_collect */
     struct entry *collected;  /* owned; gyr_collect */
     struct entry *early_head; /* owned; sent before the 101 */
@@ -80,6 +85,13 @@ struct http_state {
 
 struct gyr_conn *exchange_acquire(struct transport *transport);
 void exchange_release(struct gyr_conn *exchange);
+
+/* The exchange that has this index, now or in an earlier life. */
+struct gyr_conn *exchange_at(const struct core *core, uint32_t index);
+
+/* Queue a message, or a part of one, before the upgrade is accepted: it goes behind the 101. */
+MUST_CHECK int exchange_send_early(struct gyr_conn *exchange, uint8_t opcode, unsigned flags,
+                                   struct span payload);
 
 /* May a message, or this part of one, be sent now? 0; GYR_ERR_ARGUMENT, GYR_ERR_STATE,
  * GYR_ERR_CLOSED. */
