@@ -62,7 +62,7 @@ void engine_core_set_bell(struct gyr_core *core, const _Atomic uint32_t *bell)
 
 void engine_core_due(struct gyr_core *core)
 {
-    ((struct core *)core)->layer_due_ns = 1;
+    ((struct core *)core)->layer_due_ns = 0;
 }
 
 void engine_core_wake(struct gyr_core *core, struct gyr_core *from)
