@@ -325,7 +325,7 @@ static void *storm_read(void *arg)
         if (crowd_read(client, text) == 0) {
             break;
         }
-        memcpy(got[i], text, sizeof(got[i]));
+        (void)strncpy(got[i], text, sizeof(got[i]) - 1);
     }
     return NULL;
 }
