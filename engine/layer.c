@@ -134,6 +134,13 @@ void engine_conn_prefetch(struct gyr_core *core, uint32_t index)
     __builtin_prefetch(conn);
 }
 
+void engine_conn_prefetch_queue(struct gyr_core *core, uint32_t index)
+{
+    const struct transport *transport = exchange_at(core_of(core), index)->transport;
+    __builtin_prefetch(transport, 1);
+    __builtin_prefetch((const uint8_t *)transport + CACHE_LINE, 1);
+}
+
 void engine_conn_watch(struct gyr_conn *conn)
 {
     ASSERT(conn->state != EXCHANGE_FREE);

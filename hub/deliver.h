@@ -11,6 +11,7 @@
 struct receipt;
 struct hub;
 struct hub_core;
+struct room;
 
 /* A room that a message is for. */
 struct parcel_room {
@@ -48,6 +49,10 @@ struct message {
 
 /* Queue it to the members of its rooms on this core. One of the receipt's is released. */
 void deliver_here(struct hub_core *core, const struct parcel *parcel);
+
+/* Queue it to one member of a room. 0, or why the member has not got it. */
+MUST_CHECK int deliver_one(struct hub_core *core, const struct parcel *parcel, struct room *room,
+                           uint32_t conn_index);
 
 /* The bell: take what the ring has for this core. True: it says that there is room again, too. */
 MUST_CHECK bool deliver_work(struct hub_core *core);

@@ -7,6 +7,7 @@
 #include "hub/names.h"
 #include "hub/publish.h"
 #include "hub/receipt.h"
+#include "hub/recovery.h"
 
 static int hub_server_create(const struct engine_server *server, void **state,
                              struct gyr_error *error);
@@ -285,8 +286,13 @@ static int hub_core_start(void *state, struct gyr_core *core_public)
     if (core->members == NULL || err < 0) {
         return GYR_ERR_MEMORY;
     }
+    err = recovery_begin(core);
+    if (err < 0) {
+        return err;
+    }
     err = hub->backend.table->core_start(hub->backend.state, core->index);
     if (err < 0) {
+        recovery_end(core);
         return err;
     }
     engine_core_set_bell(core_public, broadcast_bell(hub->ring, core->index));
@@ -349,6 +355,7 @@ static void hub_core_stop(void *state, struct gyr_core *core_public)
     receipts_end(core);
     core_count(core);
     ASSERT(core->rooms.count == 0);
+    recovery_end(core);
     /* Partner: has_ended, for threads that are no core's. */
     atomic_fetch_add_explicit(&hub->cores_ended, 1, memory_order_release);
 }

@@ -67,6 +67,7 @@ struct hub_core {
     struct rooms rooms;
     struct room_news *news_first; /* owned; in the order of their events */
     struct room_news *news_last;
+    struct recover *recover; /* owned; hub/recovery.c */
     struct list cancel_next; /* struct receipt_part: to be taken back in the next turn ... */
     struct list cancel_now;  /* ... and in this one */
     bool refused; /* a full lane refused a publish of this core: on_publish_ready is owed */
@@ -99,6 +100,7 @@ struct hub {
 
     /* Any thread. */
     alignas(CACHE_LINE) _Atomic uint64_t broadcast_size; /* bytes of messages on their way */
+    _Atomic uint64_t recovery_size; /* bytes of answers to gyr_join_since on their way */
     _Atomic uint64_t size_waits[BROADCAST_WORDS_MAX]; /* cores that wait for that to fall (partner:
                                                          the load in message_free) */
     _Atomic uint32_t cores_ended;

@@ -19,7 +19,6 @@
 struct publish_context {
     struct room *room; /* the only one, if it has members on this core; or NULL */
     uint64_t hash;     /* of the only one */
-    int err;           /* of publish_local, which has left the receipt where it was */
 };
 
 /* The rooms of a message that there are. */
@@ -162,9 +161,6 @@ static int publish_checked(struct hub *hub, struct hub_core *from,
         }
         return err;
     }
-    if (receipt != NULL && context.err < 0) {
-        receipt_fail(receipt, context.err, from);
-    }
     return 0;
 }
 
@@ -221,14 +217,6 @@ int publish_local(struct hub *hub, struct hub_core *from, const struct gyr_publi
         err = publish_all(hub, from, publication);
     } else {
         err = publish_rooms(hub, from, publication);
-    }
-    if (UNLIKELY(err < 0 && err != GYR_ERR_BACKPRESSURE && publication->request != NULL)) {
-        if (publication->context != NULL) {
-            /* The backend's own result decides whether it was a publish at all. */
-            ((struct publish_context *)(uintptr_t)publication->context)->err = err;
-        } else {
-            publish_failed(from, publication->request, err);
-        }
     }
     return err;
 }
