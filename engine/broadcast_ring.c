@@ -73,6 +73,8 @@ static int lane_claim(struct broadcast_ring *ring, unsigned lane_index, uint64_t
 static bool lane_has_room(const struct broadcast_ring *ring, unsigned lane_index, uint64_t position,
                           unsigned *held_by);
 static void lane_tell(struct broadcast_ring *ring, unsigned lane_index, unsigned from);
+static bool interest_is_own(const struct broadcast_ring *ring,
+                            const struct broadcast_interest *interest, unsigned core);
 static enum broadcast_take seat_step(struct broadcast_ring *ring, unsigned lane_index,
                                      unsigned core);
 static void seat_ring(struct broadcast_ring *ring, unsigned core, uint32_t bits, unsigned from);
@@ -164,14 +166,12 @@ int broadcast_claim(struct broadcast_ring *ring, unsigned lane, unsigned from,
     uint64_t position;
     int err = lane_claim(ring, lane, &position, held_by);
     if (UNLIKELY(err < 0)) {
-        if (from == BROADCAST_NOBODY) {
-            return err;
-        }
+        unsigned waiter = from == BROADCAST_NOBODY ? 0 : from;
         point(ring, BROADCAST_AT_WAITING);
         /* Partners: broadcast_done, and broadcast_commit of the last entry of this slot. Either
          * sees this bit when it has made room, or made it before the second try looks. */
-        atomic_fetch_or_explicit(&ring->lanes[lane].waits[from / BROADCAST_WORD_CORES].room,
-                                 core_bit(from), memory_order_seq_cst);
+        atomic_fetch_or_explicit(&ring->lanes[lane].waits[waiter / BROADCAST_WORD_CORES].room,
+                                 core_bit(waiter), memory_order_seq_cst);
         err = lane_claim(ring, lane, &position, held_by);
         if (err < 0) {
             return err;
@@ -181,13 +181,21 @@ int broadcast_claim(struct broadcast_ring *ring, unsigned lane, unsigned from,
     claim->position = position;
     claim->lane = lane;
     claim->from = from;
+    memset(claim->targets, 0, ring->word_count * sizeof(claim->targets[0]));
+    broadcast_claim_also(ring, interest, claim);
+    return 0;
+}
+
+void broadcast_claim_also(const struct broadcast_ring *ring,
+                          const struct broadcast_interest *interest,
+                          struct broadcast_claim *claim)
+{
     claim->target_count = 0;
     for (unsigned i = 0; i < ring->word_count; i++) {
         /* After the claim; partner: broadcast_join, which reads the tail after it has set a bit. */
-        claim->targets[i] = atomic_load_explicit(&interest->words[i], memory_order_seq_cst);
+        claim->targets[i] |= atomic_load_explicit(&interest->words[i], memory_order_seq_cst);
         claim->target_count += (unsigned)__builtin_popcountll(claim->targets[i]);
     }
-    return 0;
 }
 
 static int lane_claim(struct broadcast_ring *ring, unsigned lane_index, uint64_t *position,
@@ -283,6 +291,12 @@ void broadcast_commit(struct broadcast_ring *ring, const struct broadcast_claim 
     lane_tell(ring, claim->lane, claim->from);
 }
 
+void broadcast_call(struct broadcast_ring *ring, unsigned core, unsigned from)
+{
+    ASSERT(core < ring->config.core_count);
+    seat_ring(ring, core, UINT32_C(1), from);
+}
+
 uint64_t broadcast_tail(const struct broadcast_ring *ring, unsigned lane)
 {
     return atomic_load_explicit(&ring->lanes[lane].tail, memory_order_seq_cst);
@@ -364,14 +378,32 @@ bool broadcast_may_bypass(struct broadcast_ring *ring, unsigned lane,
                           const struct broadcast_interest *interest, unsigned core)
 {
     const struct place *place = &ring->seats[core].places[lane];
-    /* First the tail, then the interest; partner: broadcast_join, the other way round. */
-    uint64_t tail = atomic_load_explicit(&ring->lanes[lane].tail, memory_order_seq_cst);
-    if (place->cursor != tail && seat_step(ring, lane, core) != BROADCAST_NONE) {
-        return false;
+    for (unsigned i = 0; i < 2; i++) {
+        point(ring, BROADCAST_AT_BYPASS);
+        if (!interest_is_own(ring, interest, core)) {
+            return false;
+        }
+        point(ring, BROADCAST_AT_BYPASS);
+        /* The tail never moves back and is never before our cursor: if they meet now, they met when
+         * the interest was read. The other way round, another core might leave in between that has
+         * taken what we have not. */
+        if (atomic_load_explicit(&ring->lanes[lane].tail, memory_order_seq_cst) == place->cursor) {
+            return true;
+        }
+        if (seat_step(ring, lane, core) != BROADCAST_NONE) {
+            return false;
+        }
     }
-    point(ring, BROADCAST_AT_BYPASS);
+    return false;
+}
+
+/* Has no other core this interest? */
+static bool interest_is_own(const struct broadcast_ring *ring,
+                            const struct broadcast_interest *interest, unsigned core)
+{
     uint64_t others = 0;
     for (unsigned i = 0; i < ring->word_count; i++) {
+        /* Partner: broadcast_join, which sets its bit before it reads the tail. */
         uint64_t word = atomic_load_explicit(&interest->words[i], memory_order_seq_cst);
         others |= i == core / BROADCAST_WORD_CORES ? word & ~core_bit(core) : word;
     }

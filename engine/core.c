@@ -53,7 +53,7 @@ int core_create(const struct core_config *config, struct core **core_out, struct
     core->server = config->server;
     core->layer = config->layer;
     core->layer_state = config->layer_state;
-    core->layer_again_ns = UINT64_MAX;
+    core->layer_due_ns = UINT64_MAX;
     core->bell = &core->layer_silence;
     core->peers = config->peers;
     core->peer_count = config->peer_count;
@@ -234,15 +234,17 @@ bool core_turn(struct core *core)
 /* Does the layer above ask for its turn? */
 static bool layer_wants(const struct core *core)
 {
-    return core->layer_due || atomic_load_explicit(core->bell, memory_order_relaxed) != 0 ||
-           core->ring->now_ns >= core->layer_again_ns;
+    return core->ring->now_ns >= core->layer_due_ns ||
+           atomic_load_explicit(core->bell, memory_order_relaxed) != 0;
 }
 
-static void layer_work(struct core *core)
+__attribute__((noinline)) static void layer_work(struct core *core)
 {
-    core->layer_due = false;
+    core->layer_due_ns = UINT64_MAX;
     uint64_t again_ns = core->layer->core_work(core->layer_state, (struct gyr_core *)core);
-    core->layer_again_ns = again_ns == 0 ? UINT64_MAX : core->ring->now_ns + again_ns;
+    if (again_ns != 0) {
+        core->layer_due_ns = MIN(core->layer_due_ns, core->ring->now_ns + again_ns);
+    }
 }
 
 int core_layer_start(struct core *core)
@@ -297,11 +299,13 @@ static void turn_sends_settle(struct core *core)
     }
     core->turn_send_count = 0;
     core->staging_used = 0;
-    quiet_sends_settle(core);
+    if (UNLIKELY(core->quiet_count != 0)) {
+        quiet_sends_settle(core);
+    }
 }
 
 /* The same for queues: what has not failed by now was sent. */
-static void quiet_sends_settle(struct core *core)
+__attribute__((noinline)) static void quiet_sends_settle(struct core *core)
 {
     for (uint32_t i = 0; i < core->quiet_count; i++) {
         struct transport *transport = &core->transports[core->quiet_sends[i]];
@@ -322,8 +326,7 @@ static uint64_t wait_timeout(struct core *core)
         core->settle_soon = false;
         return 0;
     }
-    if (core->dirty_head != CORE_INDEX_NONE || core->ring->now_ns < core->spin_end_ns ||
-        core->layer_due) {
+    if (core->dirty_head != CORE_INDEX_NONE || core->ring->now_ns < core->spin_end_ns) {
         return 0;
     }
     uint64_t next_ms = timer_wheel_next(&core->wheel);
@@ -343,10 +346,9 @@ static uint64_t wait_timeout(struct core *core)
         return 0;
     }
     uint64_t timeout_ns = next_ms == UINT64_MAX ? UINT64_MAX : (next_ms - core->now_ms) * 1000000;
-    if (UNLIKELY(core->layer_again_ns != UINT64_MAX)) {
+    if (UNLIKELY(core->layer_due_ns != UINT64_MAX)) {
         uint64_t now_ns = core->ring->now_ns;
-        uint64_t again_ns = core->layer_again_ns > now_ns ? core->layer_again_ns - now_ns : 0;
-        timeout_ns = MIN(timeout_ns, again_ns);
+        timeout_ns = MIN(timeout_ns, core->layer_due_ns - MIN(now_ns, core->layer_due_ns));
     }
     return timeout_ns;
 }

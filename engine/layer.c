@@ -62,7 +62,7 @@ void engine_core_set_bell(struct gyr_core *core, const _Atomic uint32_t *bell)
 
 void engine_core_due(struct gyr_core *core)
 {
-    ((struct core *)core)->layer_due = true;
+    ((struct core *)core)->layer_due_ns = 0;
 }
 
 void engine_core_wake(struct gyr_core *core, struct gyr_core *from)
@@ -85,6 +85,15 @@ int engine_core_post(struct gyr_core *core, void (*fn)(struct gyr_core *core, vo
 {
     struct mail mail = {.run = mail_call, .fn.post = fn, .arg = arg};
     return mailbox_put(&((struct core *)core)->mailbox, &mail, NULL);
+}
+
+int engine_core_give(struct gyr_core *core, struct engine_letter *letter,
+                     void (*fn)(struct gyr_core *core, void *arg), void *arg)
+{
+    static_assert(sizeof(*letter) >= sizeof(struct mail), "a letter is mail");
+    struct mail *mail = (struct mail *)(void *)letter;
+    *mail = (struct mail){.run = mail_call, .fn.post = fn, .arg = arg};
+    return mailbox_give(&((struct core *)core)->mailbox, mail);
 }
 
 void *engine_core_alloc(struct gyr_core *core_public, size_t size)
@@ -123,6 +132,13 @@ void engine_conn_prefetch(struct gyr_core *core, uint32_t index)
 {
     const struct gyr_conn *conn = exchange_at(core_of(core), index);
     __builtin_prefetch(conn);
+}
+
+void engine_conn_prefetch_queue(struct gyr_core *core, uint32_t index)
+{
+    const struct transport *transport = exchange_at(core_of(core), index)->transport;
+    __builtin_prefetch(transport, 1);
+    __builtin_prefetch((const uint8_t *)transport + CACHE_LINE, 1);
 }
 
 void engine_conn_watch(struct gyr_conn *conn)
@@ -165,7 +181,7 @@ bool engine_handle_is_live(struct gyr_core *core_public, struct gyr_handle handl
         generation == 0) {
         return false;
     }
-    /* Partner: exchange_release. */
-    return atomic_load_explicit(&exchange_at(core, index)->generation, memory_order_relaxed) ==
-           generation;
+    /* Partner: exchange_release. A slot that was never used has the generation of no handle, 0. */
+    return generation != 0 && atomic_load_explicit(&exchange_at(core, index)->generation,
+                                                   memory_order_relaxed) == generation;
 }
