@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which message of a queue a newer one replaces: a table of a core's keyed entries by connection,
- * room and key. Open addressing with linear probing, at most half full; what is removed is closed up
- * by moving back what had to step over it. */
+ * room and key. Open addressing with linear probing, at most half full; what is removed is closed
+ * up by moving back what had to step over it. */
 #include "engine/core.h"
 #include "engine/fanout.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One message to many connections of a core. Journey: hop 11. A delivery frames its message once, at
- * the end of its room's run, and then queues it to one connection after the other: as a rule by
+/* One message to many connections of a core. Journey: hop 11. A delivery frames its message once,
+ * at the end of its room's run, and then queues it to one connection after the other: as a rule by
  * making the last entry of a queue a little longer. What a member does not take in time is dropped,
  * replaced or closed by its room's policy; control frames and what others send are not touched. */
 #include "engine/fanout.h"
@@ -46,7 +46,7 @@ static struct core *core_of(const struct engine_delivery *delivery)
     return (struct core *)delivery->core;
 }
 
-/* ---- what is shared by cores ------------------------------------------------------------------ */
+/* ---- what is shared by cores ----------------------------------------------------------------- */
 
 size_t engine_frame_size(size_t payload_size)
 {
@@ -82,7 +82,7 @@ void engine_shared_unref(struct engine_shared *shared)
     }
 }
 
-/* ---- runs ------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 int engine_deliver_begin(struct engine_delivery *delivery)
 {
@@ -213,7 +213,7 @@ void engine_fanout_end(struct engine_fanout *fanout)
     }
 }
 
-/* ---- delivering ------------------------------------------------------------------------------- */
+/* ---- delivering ------------------------------------------------------------------------------ */
 
 enum engine_delivered engine_deliver(struct engine_delivery *delivery, struct gyr_conn *conn)
 {
@@ -456,7 +456,7 @@ static void slow_close(struct engine_delivery *delivery, struct transport *trans
     }
 }
 
-/* ---- entries ---------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 /* Queue it at the end; false: no memory. */
 static bool entry_append(struct engine_delivery *delivery, struct transport *transport)
@@ -587,7 +587,7 @@ void run_entry_release(struct transport *transport, struct entry *entry, bool ta
     }
 }
 
-/* ---- tracks ----------------------------------------------------------------------------------- */
+/* ---- tracks ---------------------------------------------------------------------------------- */
 
 static void track_add(struct engine_delivery *delivery, struct transport *transport,
                       struct tracked_entry *tracked)
