@@ -34,6 +34,11 @@ SUITE(attendance)
 TEST(attendance, attendance_knows_who_is_here_on_all_cores)
 TEST(attendance, attendance_refuses_what_cannot_be)
 
+SUITE(backend)
+TEST(backend, scenario_105_a_custom_backend_sees_exactly_what_happens)
+TEST(backend, scenario_105_a_backend_that_lacks_a_function_is_refused_by_name)
+TEST(backend, backend_check_rejects_what_it_does_not_know)
+
 SUITE(backend_contract)
 TEST(backend_contract, backend_contract_is_kept_over_links_that_repeat_and_break)
 TEST(backend_contract, backend_contract_finds_every_mistake)
