@@ -139,8 +139,9 @@ static void deliver_room(struct hub_core *core, const struct parcel *parcel, siz
     int err = engine_deliver_begin(&fanout.delivery);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t conn_index = members[i].conn_index;
-        if (i + PREFETCH_AHEAD < count) {
-            engine_conn_prefetch(core->core, members[i + PREFETCH_AHEAD].conn_index);
+        if (i + 2 * PREFETCH_AHEAD < count) {
+            engine_conn_prefetch(core->core, members[i + 2 * PREFETCH_AHEAD].conn_index);
+            engine_conn_prefetch_queue(core->core, members[i + PREFETCH_AHEAD].conn_index);
         }
         if (skips && (fanout_skips(&fanout, conn_index) ||
                       (recovers && fanout_waits(&fanout, room, conn_index)))) {

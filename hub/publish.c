@@ -90,7 +90,7 @@ int gyr_publish_others(struct gyr_conn *conn, struct gyr_span room, enum gyr_opc
 static struct gyr_publish publish_copy(const struct gyr_publish *publish)
 {
     struct gyr_publish copy = gyr_publish_default();
-    memcpy(&copy, publish, MIN(publish->size, sizeof(copy)));
+    memcpy(&copy, publish, MIN(MAX(publish->size, sizeof(publish->size)), sizeof(copy)));
     return copy;
 }
 
@@ -179,7 +179,7 @@ static bool publish_is_valid(const struct hub *hub, const struct gyr_publish *pu
             return false;
         }
     }
-    return publish->room_count <= PUBLISH_ROOMS_MAX &&
+    return publish->size != 0 && publish->room_count <= PUBLISH_ROOMS_MAX &&
            publish->except_count <= PUBLISH_EXCEPT_MAX && publish->key.size <= PUBLISH_KEY_MAX &&
            publish->errors_max <= PUBLISH_ERRORS_MAX &&
            (publish->opcode == GYR_TEXT || publish->opcode == GYR_BINARY) &&

@@ -10,7 +10,8 @@
  * Only the first letter is the caller's to see refused: what is refused later, by a mailbox that is
  * full at the moment, is tried again by a timer of the home core, which also finds answers that
  * nobody could tell it of. A core that has ended has no connections; if home itself ends first
- * (snapshots_end), it hands out what it has. So `done` is called exactly once, whatever happens. */
+ * (snapshots_end), it hands out what it has. So `done` is called exactly once, whatever happens
+ * (N2). */
 #include "hub/snapshot.h"
 
 #include "hub/hub.h"

@@ -82,6 +82,38 @@ void fanout_policy_limits_the_memory_of_tiny_entries(void)
     }
 }
 
+/* All in one callback: nothing could be sent between. */
+void fanout_policy_does_not_take_a_burst_for_a_peer_that_is_slow(void)
+{
+    static char bytes[1000];
+    memset(bytes, 'b', sizeof(bytes));
+    for (size_t i = 0; i < COUNT_OF(POLICIES); i++) {
+        struct kit kit;
+        fan_begin(&kit, 5000);
+        struct fan_room room = FAN_ROOM(.room = 1, .policy = POLICIES[i]);
+        for (room.key = 0; room.key < 100; room.key++) {
+            EXPECT_INT(fan_send(&kit, &room, bytes, sizeof(bytes)), ENGINE_QUEUED, "fast");
+        }
+        EXPECT(kit_sends(&kit) < 40, "sent only when it had to be");
+        kit_run(&kit);
+        EXPECT_INT(kit_output(&kit).size, 100 * 1004, "everything");
+        EXPECT_INT(room.removed.oldest + room.removed.conflated + room.removed.closed, 0, "is it");
+        kit_forget(&kit);
+        kit_room(&kit, 3500);
+        unsigned sends = kit_sends(&kit);
+        unsigned queued = 0;
+        for (; room.key < 200; room.key++) {
+            int outcome = fan_send(&kit, &room, bytes, sizeof(bytes));
+            queued += outcome == ENGINE_QUEUED;
+        }
+        EXPECT(queued == (POLICIES[i] == GYR_ROOM_DROP_OLDEST ? 100 : 8), "3500 and 4532 bytes");
+        EXPECT(kit_sends(&kit) - sends <= 4, "who is slow is not tried again and again");
+        kit_room(&kit, SIZE_MAX);
+        EXPECT_INT(kit_is_closed(&kit), 0, "and gets what it was given");
+        fan_end(&kit, &room);
+    }
+}
+
 void fanout_policy_limit_counts_what_others_have_queued(void)
 {
     for (size_t i = 0; i < COUNT_OF(POLICIES); i++) {
