@@ -664,6 +664,9 @@ TEST(recovery, recovery_tells_when_the_queue_has_no_room)
 TEST(recovery, recovery_gives_up_when_too_much_waits)
 TEST(recovery, recovery_done_knows_epoch_and_offset_of_a_publish)
 
+SUITE(recovery_cores)
+TEST(recovery_cores, recovery_is_whole_among_cores_and_threads)
+
 SUITE(registry)
 TEST(registry, registry_room_lives_from_its_first_core_to_its_last)
 TEST(registry, registry_compares_names_and_not_hashes)
