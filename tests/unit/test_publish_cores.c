@@ -625,8 +625,12 @@ void publish_beyond_broadcast_size_max_is_backpressure_and_told_when_there_is_ro
     EXPECT_INT(publish_foreign(&of, "lobby", large), GYR_ERR_BACKPRESSURE, "too much");
     EXPECT(sem_trywait(&of.ready) != 0, "nothing to tell yet");
     let_go(&held);
-    kit_wait(&of.ready);
-    EXPECT_INT(publish(&of, 0, "lobby", large), 0, "there is room");
+    int err;
+    do {
+        kit_wait(&of.ready); /* the small one may be through before the large one is */
+        err = publish(&of, 0, "lobby", large);
+    } while (err == GYR_ERR_BACKPRESSURE);
+    EXPECT_INT(err, 0, "there is room");
     crowd_end(&of.crowd);
 }
 
