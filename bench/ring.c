@@ -4,8 +4,8 @@
  *   bench-ring [costs | threads]
  *
  * costs    what one thread pays for each call, everything warm
- * threads  one producer and 1, 2 and 8 consumers, each a thread, entries one by one and in bursts of
- *          32, against a queue under a mutex with a cursor per consumer and against a copy in a
+ * threads  one producer and 1, 2 and 8 consumers, each a thread, entries one by one and in bursts
+ *          of 32, against a queue under a mutex with a cursor per consumer and against a copy in a
  *          mailbox (engine/mailbox.h) per consumer. Nobody sleeps: who has nothing to do yields.
  *
  * Each figure is the best and the middle of several runs. */
