@@ -44,6 +44,8 @@ enum broadcast_point {
     BROADCAST_AT_DONE,     /* before the cursor is published */
     BROADCAST_AT_WAITING,  /* before a producer that was refused notes that it waits */
     BROADCAST_AT_BYPASS,   /* the lane is drained; before the interest is read */
+    BROADCAST_AT_STALL,    /* before a core notes that it stands before a hole */
+    BROADCAST_AT_ROOM,     /* a lane has moved; before who waits for that is looked for */
 };
 
 struct broadcast_config {
@@ -112,12 +114,13 @@ uint64_t broadcast_join(struct broadcast_ring *ring, unsigned lane,
 void broadcast_leave(struct broadcast_ring *ring, struct broadcast_interest *interest,
                      unsigned core);
 
-/* Nobody, or only `core`? For a producer that holds no claim. */
+/* Does nobody want it? For a producer that holds no claim: it need not make one then. */
 bool broadcast_is_unwanted(const struct broadcast_ring *ring,
                            const struct broadcast_interest *interest);
 
 /* May this core, which has the interest, deliver to itself without the ring? Only if it has taken
- * everything up to the tail and, looked at after that, no other core has the interest. */
+ * everything up to the tail and, looked at after that, no other core has the interest. Steps over
+ * what is not meant for this core. */
 bool broadcast_may_bypass(struct broadcast_ring *ring, unsigned lane,
                           const struct broadcast_interest *interest, unsigned core);
 
@@ -131,13 +134,17 @@ static inline bool broadcast_has_news(const _Atomic uint32_t *bell)
 /* The bell of a core; lives as long as the ring. */
 const _Atomic uint32_t *broadcast_bell(const struct broadcast_ring *ring, unsigned core);
 
-/* Take what is in the bell and clear it: a bit for each lane with news, and BROADCAST_ROOM_BIT. */
+/* Take what is in the bell and clear it: a bit for each lane with news, and BROADCAST_ROOM_BIT. The
+ * bell does not ring again for what was there before: who ends before BROADCAST_NONE or
+ * BROADCAST_HOLE remembers the lane, and who waits for room tries all that it was refused. */
 uint32_t broadcast_look(struct broadcast_ring *ring, unsigned core);
 
 enum broadcast_take {
     BROADCAST_NONE,  /* up to the tail there is nothing more for this core */
     BROADCAST_ENTRY, /* *entry is the next one, at *position */
-    BROADCAST_HOLE,  /* a position is claimed and not committed: look again, soon */
+    /* A position is claimed and not committed. The bell rings when it is, also if it was not meant
+     * for this core, so there is no need to look again before that. */
+    BROADCAST_HOLE,
 };
 
 /* Step over what is not meant for this core, a few nanoseconds each, and take the next entry that

@@ -24,7 +24,10 @@ static int core_allocate(struct core *core, struct address_table *addresses,
                          struct gyr_error *error);
 static void mail_end(struct core *core);
 static void listeners_close(struct core *core);
+static bool layer_wants(const struct core *core);
+static void layer_work(struct core *core);
 static void turn_sends_settle(struct core *core);
+static void quiet_sends_settle(struct core *core);
 static uint64_t wait_timeout(struct core *core);
 static void clock_update(struct core *core);
 static void dispatch(struct core *core, const struct completion *completion);
@@ -48,6 +51,9 @@ int core_create(const struct core_config *config, struct core **core_out, struct
     core->config = limits;
     core->service = config->service;
     core->server = config->server;
+    core->layer = config->layer;
+    core->layer_state = config->layer_state;
+    core->bell = &core->layer_silence;
     core->peers = config->peers;
     core->peer_count = config->peer_count;
     core->index = config->index;
@@ -100,11 +106,14 @@ static int core_allocate(struct core *core, struct address_table *addresses,
     core->staging = memory_map(CORE_STAGING_SIZE);
     core->scratch = memory_map(config->recv_buffer_size + MESSAGE_PADDING);
     core->transports = memory_map(core->slots.end * sizeof(struct transport));
-    core->exchanges = memory_map(config->connections_max * core->exchange_stride);
+    core->exchanges_size = config->connections_max * core->exchange_stride;
+    core->exchanges = memory_map(core->exchanges_size);
+    core->quiet_sends = memory_map(core->slots.end * sizeof(*core->quiet_sends));
     core->data = memory_alloc(MAX(core->service->core_data_size, (size_t)1));
     int err = guard_init(core, addresses);
     if (core->heap == NULL || core->staging == NULL || core->scratch == NULL ||
-        core->transports == NULL || core->exchanges == NULL || core->data == NULL || err < 0) {
+        core->transports == NULL || core->exchanges == NULL || core->quiet_sends == NULL ||
+        core->data == NULL || err < 0) {
         return ERROR_SET(error, GYR_ERR_MEMORY,
                          "core %u: no address space for connections_max = %u; lower it",
                          core->index, config->connections_max);
@@ -118,6 +127,10 @@ void core_destroy(struct core *core)
     ASSERT(core->heap_accounted == 0); /* A1 */
     core->state = CORE_ENDED;          /* from here on gyr_offload refuses */
     mail_end(core);
+    if (core->layer_started) {
+        core->layer->core_stop(core->layer_state, (struct gyr_core *)core);
+        core->bell = &core->layer_silence;
+    }
     if (core->data_ready && core->service->on_core_stop != NULL) {
         core->service->on_core_stop((struct gyr_core *)core);
     }
@@ -125,6 +138,8 @@ void core_destroy(struct core *core)
     core->ring->ops->destroy(core->ring);
     core->ring = NULL;
     if (core->heap != NULL) {
+        conflation_deinit(core);
+        ASSERT(core->layer_size == 0 && core->shared_size == 0);
         ASSERT(heap_used(core->heap) == 0); /* A1 */
         heap_destroy(core->heap);
     }
@@ -133,7 +148,7 @@ void core_destroy(struct core *core)
     memory_unmap(core->staging, CORE_STAGING_SIZE);
     memory_unmap(core->scratch, config->recv_buffer_size + MESSAGE_PADDING);
     memory_unmap(core->transports, core->slots.end * sizeof(struct transport));
-    memory_unmap(core->exchanges, config->connections_max * core->exchange_stride);
+    memory_unmap(core->quiet_sends, core->slots.end * sizeof(*core->quiet_sends));
     memory_free(core->data);
 }
 
@@ -163,6 +178,8 @@ static void listeners_close(struct core *core)
 
 void core_free(struct core *core)
 {
+    /* Not earlier: other threads may ask whether a handle is stale. */
+    memory_unmap(core->exchanges, core->exchanges_size);
     memory_unmap(core, sizeof(*core));
 }
 
@@ -184,6 +201,10 @@ bool core_turn(struct core *core)
         dispatch(core, &core->completions[i]);
     }
     count += mailbox_run(&core->mailbox, core);
+    if (UNLIKELY(layer_wants(core))) {
+        layer_work(core);
+        count++;
+    }
     timers_expire(core);
     flush_dirty(core);
     if (UNLIKELY(atomic_load_explicit(&core->stop_requested, memory_order_relaxed)) &&
@@ -197,16 +218,38 @@ bool core_turn(struct core *core)
         core->spin_end_ns = ring->now_ns + (uint64_t)core->config->spin_us * 1000;
     }
     STATS_ADD(&core->stats, turns, 1);
-    STATS_SET(&core->stats, heap_bytes, core->heap_accounted);
+    STATS_SET(&core->stats, heap_bytes, core->heap_accounted + core->layer_size);
     if (UNLIKELY(core->state == CORE_ENDED)) {
         return false;
     }
     core->completion_count = ring->ops->wait(ring, wait_timeout(core), core->completions,
                                              core->config->turn_completions_max);
-    if (core->turn_send_count != 0) {
+    if (core->turn_send_count != 0 || core->quiet_count != 0) {
         turn_sends_settle(core);
     }
     return true;
+}
+
+/* Does the layer above ask for its turn? */
+static bool layer_wants(const struct core *core)
+{
+    return core->layer_due || atomic_load_explicit(core->bell, memory_order_relaxed) != 0;
+}
+
+__attribute__((noinline)) static void layer_work(struct core *core)
+{
+    core->layer_due = false;
+    core->layer_again_ns = core->layer->core_work(core->layer_state, (struct gyr_core *)core);
+}
+
+int core_layer_start(struct core *core)
+{
+    if (core->layer == NULL) {
+        return 0;
+    }
+    int err = core->layer->core_start(core->layer_state, (struct gyr_core *)core);
+    core->layer_started = err == 0;
+    return err;
 }
 
 /* The wait has submitted the turn's sends, and those that did not send everything have completed:
@@ -228,9 +271,13 @@ static void turn_sends_settle(struct core *core)
             core->completions[kept++] = completion;
             continue;
         }
-        const struct transport *transport = &core->transports[(uint32_t)completion.user_data];
+        struct transport *transport = &core->transports[(uint32_t)completion.user_data];
         ASSERT((transport->flags & TRANSPORT_F_TURN_SEND) != 0);
-        core->turn_sends[transport->turn_send].result = completion.result;
+        if (transport->turn_send == TURN_SEND_QUEUE) {
+            transport_on_quiet_send(transport, completion.result);
+        } else {
+            core->turn_sends[transport->turn_send].result = completion.result;
+        }
     }
     core->completion_count = kept;
     if (!complete) {
@@ -247,6 +294,23 @@ static void turn_sends_settle(struct core *core)
     }
     core->turn_send_count = 0;
     core->staging_used = 0;
+    if (UNLIKELY(core->quiet_count != 0)) {
+        quiet_sends_settle(core);
+    }
+}
+
+/* The same for queues: what has not failed by now was sent. */
+__attribute__((noinline)) static void quiet_sends_settle(struct core *core)
+{
+    for (uint32_t i = 0; i < core->quiet_count; i++) {
+        struct transport *transport = &core->transports[core->quiet_sends[i]];
+        if ((transport->flags & TRANSPORT_F_TURN_SEND) != 0 &&
+            transport->turn_send == TURN_SEND_QUEUE) {
+            transport_on_quiet_send(transport, TURN_SEND_WHOLE);
+        }
+        transport_release_if_done(transport);
+    }
+    core->quiet_count = 0;
 }
 
 /* How long may the wait last? Announces it to the mailbox if it may last at all. */
@@ -257,7 +321,8 @@ static uint64_t wait_timeout(struct core *core)
         core->settle_soon = false;
         return 0;
     }
-    if (core->dirty_head != CORE_INDEX_NONE || core->ring->now_ns < core->spin_end_ns) {
+    if (core->dirty_head != CORE_INDEX_NONE || core->ring->now_ns < core->spin_end_ns ||
+        core->layer_due) {
         return 0;
     }
     uint64_t next_ms = timer_wheel_next(&core->wheel);
@@ -272,7 +337,16 @@ static uint64_t wait_timeout(struct core *core)
         core->state == CORE_RUNNING) {
         return 0;
     }
-    return next_ms == UINT64_MAX ? UINT64_MAX : (next_ms - core->now_ms) * 1000000;
+    /* Partner: who rings, and looks whether we sleep after that (engine_core_wake). */
+    if (atomic_load_explicit(core->bell, memory_order_seq_cst) != 0) {
+        return 0;
+    }
+    uint64_t timeout_ns = next_ms == UINT64_MAX ? UINT64_MAX : (next_ms - core->now_ms) * 1000000;
+    if (UNLIKELY(core->layer_again_ns != 0)) {
+        timeout_ns = MIN(timeout_ns, core->layer_again_ns);
+        core->layer_due = true;
+    }
+    return timeout_ns;
 }
 
 static void clock_update(struct core *core)

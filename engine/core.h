@@ -5,6 +5,8 @@
 #define ENGINE_CORE_H
 
 #include "base/base.h"
+#include "engine/engine.h"
+#include "engine/fanout.h"
 #include "engine/guard.h"
 #include "engine/log.h"
 #include "engine/mailbox.h"
@@ -97,6 +99,8 @@ struct core_message {
 struct core_config {
     const struct gyr_config *config;
     const struct gyr_service *service;
+    const struct engine_layer *layer; /* borrowed; NULL: none */
+    void *layer_state;
     const struct ring_ops *ring_ops;
     void *ring_context;
     char *ring_why;            /* of RING_WHY_SIZE: gets the ring's own line if it cannot be made,
@@ -119,6 +123,9 @@ struct core {
     uint64_t now_ms;
     uint32_t guard_flags; /* enum guard_flags */
     bool visitors_used;   /* guard.visitors may be other than zero */
+    bool layer_due;       /* engine_core_due was called */
+    const _Atomic uint32_t
+        *bell; /* borrowed from the layer, or layer_silence; partner: who rings */
     struct core_output out;
     struct core_message message;
     uint8_t *staging;      /* owned; CORE_STAGING_SIZE */
@@ -137,8 +144,19 @@ struct core {
     uint32_t dirty_head;
     uint32_t dirty_tail;
     uint32_t open_count;
-    uint64_t heap_accounted;     /* sum of heap_size over all transports (A1) */
-    struct http_request request; /* the head being parsed */
+    uint64_t heap_accounted; /* sum of heap_size over all transports (A1) */
+    uint64_t layer_size;     /* heap bytes of engine_core_alloc, and of what is sent to many */
+    uint64_t shared_size;    /* bytes of other cores' memory that queues here refer to */
+    struct conflation conflation;
+    uint32_t *quiet_sends; /* owned; transports whose queue is sent quietly in this turn */
+    uint32_t quiet_count;
+    const struct engine_layer *layer; /* borrowed; NULL: none */
+    void *layer_state;
+    uint64_t layer_again_ns;        /* when core_work wants to be called; UINT64_MAX: not */
+    bool layer_started;             /* core_stop is owed */
+    size_t exchanges_size;          /* of the mapping of `exchanges` */
+    _Atomic uint32_t layer_silence; /* a bell that never rings */
+    struct http_request request;    /* the head being parsed */
     uint64_t date_next_ms;
     uint8_t date[HTTP_DATE_SIZE];
     uint8_t state; /* enum core_state */
@@ -193,6 +211,9 @@ void core_free(struct core *core);
 
 /* Any thread. */
 void core_stop(struct core *core);
+
+/* Let the layer above begin on this core; all cores are made. */
+MUST_CHECK int core_layer_start(struct core *core);
 
 /* What can be reloaded has changed in core->config: on its thread. */
 void core_config_changed(struct core *core);

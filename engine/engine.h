@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "engine/broadcast_ring.h"
+#include "engine/error.h"
 #include "engine/memory.h"
 #include "engine/stats.h"
 #include "gyr/gyr.h"
@@ -62,6 +63,9 @@ const struct gyr_service *engine_core_service(const struct gyr_core *core);
 struct stats *engine_core_stats(struct gyr_core *core);
 /* How many connections it can have: every index is below. */
 uint32_t engine_core_conns_max(const struct gyr_core *core);
+
+/* How many indexes were ever used: those of all connections that are there are below. */
+uint32_t engine_core_conns_used(const struct gyr_core *core);
 
 /* Look at this bell before each sleep, and call core_work when it is not zero. */
 void engine_core_set_bell(struct gyr_core *core, const _Atomic uint32_t *bell);
@@ -145,12 +149,15 @@ struct engine_removed {
     uint64_t closed;    /* GYR_ROOM_CLOSE */
 };
 
-/* What became of one delivery that is tracked; see struct engine_delivery. Its core's thread. */
+/* One message whose deliveries on a core are followed; see struct engine_delivery. Zero but for
+ * `done`; the core's own thread. It stays where it is while anything waits. */
+struct tracked_entry;
 struct engine_track {
     /* `taken`: the kernel has it; otherwise it was dropped, taken back, or the connection has
      * ended. Once for each ENGINE_QUEUED. */
     void (*done)(struct engine_track *track, struct gyr_handle handle, bool taken, int err);
-    uint32_t waiting; /* deliveries that are queued and not done */
+    struct tracked_entry *first; /* the engine's: those that are queued and not done */
+    bool cancelling;             /* the engine's */
 };
 
 /* One message for many connections of one core, between engine_deliver_begin and _end. */
@@ -185,7 +192,8 @@ void engine_deliver_end(struct engine_delivery *delivery);
 /* The room goes away; what is queued of it stays queued. */
 void engine_fanout_end(struct engine_fanout *fanout);
 
-/* Take back what of this track is still queued whole: its `done` is called for each. */
+/* Take back what of this track is still queued whole: its `done` is called for each, with
+ * GYR_ERR_TIMEOUT. What the kernel has begun to take goes on and is done later. */
 void engine_track_cancel(struct gyr_core *core, struct engine_track *track);
 
 #endif

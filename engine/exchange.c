@@ -8,8 +8,7 @@
 
 #define TIMER_DELAY_MAX_MS (24 * 86400 * 1000) /* what 32-bit times can tell from the past */
 
-static struct gyr_conn *exchange_at(const struct core *core, uint32_t index);
-static int send_early(struct gyr_conn *conn, uint8_t opcode, unsigned flags, struct span payload);
+static uint32_t generation_of(const struct gyr_conn *exchange);
 
 struct gyr_conn *exchange_acquire(struct transport *transport)
 {
@@ -24,13 +23,16 @@ struct gyr_conn *exchange_acquire(struct transport *transport)
     }
     struct gyr_conn *exchange = exchange_at(core, index);
     ASSERT(exchange->state == EXCHANGE_FREE);
-    uint32_t generation = (exchange->generation + 1) & 0xffffff;
-    *exchange = (struct gyr_conn){
-        .transport = transport,
-        .index = index,
-        .generation = generation == 0 ? 1 : generation,
-        .state = EXCHANGE_REQUEST,
-    };
+    if (generation_of(exchange) == 0) {
+        atomic_store_explicit(&exchange->generation, 1, memory_order_relaxed);
+    }
+    exchange->transport = transport;
+    exchange->index = index;
+    exchange->flags = 0;
+    exchange->state = EXCHANGE_REQUEST;
+    exchange->timer_set = false;
+    exchange->watched = 0;
+    exchange->result = 0;
     if (core->service->conn_data_size != 0) {
         memset(exchange + 1, 0, core->service->conn_data_size);
     }
@@ -41,21 +43,33 @@ void exchange_release(struct gyr_conn *exchange)
 {
     struct core *core = exchange->transport->core;
     ASSERT(exchange->state != EXCHANGE_FREE);
+    if (UNLIKELY(exchange->watched != 0)) {
+        core->layer->conn_end(core->layer_state, exchange);
+    }
+    /* Its handles are stale from here on; partner: engine_handle_is_live. */
+    uint32_t generation = (generation_of(exchange) + 1) & 0xffffff;
+    atomic_store_explicit(&exchange->generation, generation == 0 ? 1 : generation,
+                          memory_order_relaxed);
     exchange->state = EXCHANGE_FREE;
     exchange->next_free = core->exchange_free;
     core->exchange_free = exchange->index;
 }
 
-static struct gyr_conn *exchange_at(const struct core *core, uint32_t index)
+struct gyr_conn *exchange_at(const struct core *core, uint32_t index)
 {
     return (struct gyr_conn *)(void *)(core->exchanges + index * core->exchange_stride);
+}
+
+static uint32_t generation_of(const struct gyr_conn *exchange)
+{
+    return atomic_load_explicit(&exchange->generation, memory_order_relaxed);
 }
 
 /* A handle is core (16 bits), generation (24, never 0), slot (24). */
 struct gyr_handle gyr_conn_handle(const struct gyr_conn *conn)
 {
     uint64_t core = exchange_core(conn)->index;
-    return (struct gyr_handle){core << 48 | (uint64_t)conn->generation << 24 | conn->index};
+    return (struct gyr_handle){core << 48 | (uint64_t)generation_of(conn) << 24 | conn->index};
 }
 
 struct gyr_conn *gyr_core_find(struct gyr_core *core_public, struct gyr_handle handle)
@@ -67,7 +81,7 @@ struct gyr_conn *gyr_core_find(struct gyr_core *core_public, struct gyr_handle h
         return NULL;
     }
     struct gyr_conn *exchange = exchange_at(core, index);
-    if (exchange->generation != generation || exchange->state == EXCHANGE_FREE) {
+    if (generation_of(exchange) != generation || exchange->state == EXCHANGE_FREE) {
         return NULL;
     }
     return exchange;
@@ -176,7 +190,7 @@ int gyr_send_part(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span
     }
     struct transport *transport = conn->transport;
     err = conn->state == EXCHANGE_REQUEST
-              ? send_early(conn, (uint8_t)opcode, flags, span_internal(part))
+              ? exchange_send_early(conn, (uint8_t)opcode, flags, span_internal(part))
               : transport_send_frame(transport, (uint8_t)opcode, flags, span_internal(part));
     if (err < 0) {
         return err;
@@ -184,7 +198,10 @@ int gyr_send_part(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span
     if ((flags & GYR_LAST) == 0) {
         conn->flags |= EXCHANGE_F_SENDING_PARTS;
     } else {
-        conn->flags &= (uint16_t)~EXCHANGE_F_SENDING_PARTS;
+        if (UNLIKELY((conn->flags & EXCHANGE_F_SENDING_PARTS) != 0)) {
+            conn->flags &= (uint16_t)~EXCHANGE_F_SENDING_PARTS;
+            transport_release_held(transport);
+        }
         STATS_ADD(&transport->core->stats, messages_out, 1);
     }
     transport->message_ms = core_now32(transport->core);
@@ -209,8 +226,7 @@ int exchange_may_send(const struct gyr_conn *conn, enum gyr_opcode opcode, struc
     return within == ((flags & GYR_FIRST) != 0) ? GYR_ERR_STATE : 0;
 }
 
-/* Before the upgrade is accepted: kept to go behind the 101. */
-static int send_early(struct gyr_conn *conn, uint8_t opcode, unsigned flags, struct span payload)
+int exchange_send_early(struct gyr_conn *conn, uint8_t opcode, unsigned flags, struct span payload)
 {
     struct transport *transport = conn->transport;
     struct http_state *state = transport->http.state;

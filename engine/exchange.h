@@ -44,12 +44,16 @@ enum exchange_flags {
 struct gyr_conn {
     struct transport *transport; /* borrowed */
     uint32_t index;
-    uint32_t generation;
-    uint32_t timer_ms; /* when on_timer is due, if timer_set */
-    uint16_t flags;    /* enum exchange_flags */
-    uint8_t state;     /* enum exchange_state */
+    _Atomic uint32_t generation; /* written by its core when a life of the slot ends; any thread
+                                    compares it with a handle's */
+    uint32_t timer_ms;           /* when on_timer is due, if timer_set */
+    uint16_t flags;              /* enum exchange_flags */
+    uint8_t state;               /* enum exchange_state */
     bool timer_set;
-    uint32_t next_free;
+    union {
+        uint32_t next_free; /* EXCHANGE_FREE */
+        uint32_t watched;   /* otherwise: the layer above wants to know of its end */
+    };
     union {
         uint32_t pending_ms; /* since when it is pending; until EXCHANGE_F_RESULT */
         int32_t result;      /* of gyr_finish; with EXCHANGE_F_RESULT */
@@ -80,6 +84,13 @@ struct http_state {
 
 struct gyr_conn *exchange_acquire(struct transport *transport);
 void exchange_release(struct gyr_conn *exchange);
+
+/* The exchange that has this index, now or in an earlier life. */
+struct gyr_conn *exchange_at(const struct core *core, uint32_t index);
+
+/* Queue a message, or a part of one, before the upgrade is accepted: it goes behind the 101. */
+MUST_CHECK int exchange_send_early(struct gyr_conn *exchange, uint8_t opcode, unsigned flags,
+                                   struct span payload);
 
 /* May a message, or this part of one, be sent now? 0; GYR_ERR_ARGUMENT, GYR_ERR_STATE,
  * GYR_ERR_CLOSED. */

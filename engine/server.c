@@ -3,6 +3,7 @@
  * that other threads may make to its cores. How the cores begin and end is in server_core.c. */
 #include "engine/server.h"
 
+#include "engine/engine.h"
 #include "engine/error.h"
 #include "engine/offload.h"
 #include "engine/reload.h"
@@ -16,26 +17,17 @@
 
 static int server_allocate(struct gyr_server *server, const struct gyr_settings *settings,
                            struct gyr_error *error);
+static int server_take_layer(struct gyr_server *server, const struct engine_layer *layer,
+                             struct gyr_error *error);
 static bool server_has_begun(struct gyr_server *server);
 static int listener_add(struct gyr_server *server, const struct listener_address *address,
                         struct gyr_error *error);
 
-int gyr_server_create(const struct gyr_config *config, const struct gyr_service *service,
-                      struct gyr_server **server, struct gyr_error *error)
+int engine_server_create(const struct gyr_settings *settings, const struct gyr_service *service,
+                         const struct engine_layer *layer, struct gyr_server **server_out,
+                         struct gyr_error *error)
 {
-    struct gyr_settings *settings;
-    int err = gyr_settings_create(config, &settings, error);
-    if (err < 0) {
-        return err;
-    }
-    err = gyr_server_create_with(settings, service, server, error);
-    gyr_settings_destroy(settings);
-    return err;
-}
-
-int gyr_server_create_with(const struct gyr_settings *settings, const struct gyr_service *service,
-                           struct gyr_server **server_out, struct gyr_error *error)
-{
+    ASSERT(layer == NULL);
     if (service->size == 0 || service->conn_data_size > 65536) {
         return ERROR_SET(error, GYR_ERR_ARGUMENT,
                          "gyr_service: size = %zu, conn_data_size = %zu; set size to "
@@ -52,12 +44,28 @@ int gyr_server_create_with(const struct gyr_settings *settings, const struct gyr
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->change, NULL);
     int err = server_allocate(server, settings, error);
+    if (err == 0 && layer != NULL) {
+        err = server_take_layer(server, layer, error);
+    }
     if (err < 0) {
         gyr_server_destroy(server);
         return err;
     }
     *server_out = server;
     return 0;
+}
+
+static int server_take_layer(struct gyr_server *server, const struct engine_layer *layer,
+                             struct gyr_error *error)
+{
+    const struct engine_server made = {
+        .server = server,
+        .config = &server->config,
+        .service = &server->service,
+        .core_count = server->core_count,
+    };
+    server->layer = layer;
+    return layer->server_create(&made, &server->layer_state, error);
 }
 
 static int server_allocate(struct gyr_server *server, const struct gyr_settings *settings,
@@ -259,6 +267,9 @@ void gyr_server_destroy(struct gyr_server *server)
         return;
     }
     ASSERT(server->thread_count == 0);
+    if (server->layer_state != NULL) {
+        server->layer->server_destroy(server->layer_state);
+    }
     offload_destroy(server->offload);
     address_table_destroy(server->addresses);
     for (unsigned i = 0; i < server->listener_count; i++) {

@@ -6,6 +6,7 @@
 
 #include "engine/config.h"
 #include "engine/core.h"
+#include "engine/engine.h"
 #include "engine/listener.h"
 
 #include <pthread.h>
@@ -31,7 +32,9 @@ enum server_way {
 struct gyr_server {
     struct gyr_config config; /* of all cores, as at the start */
     struct gyr_service service;
-    const struct ring_ops *ring_ops; /* once `tried` is complete, all cores' */
+    const struct engine_layer *layer; /* borrowed; NULL: none */
+    void *layer_state;                /* the layer's; NULL until it was made */
+    const struct ring_ops *ring_ops;  /* once `tried` is complete, all cores' */
     unsigned core_count;
     unsigned *cpus; /* owned; core_count */
     struct gyr_config

@@ -183,6 +183,8 @@ static int core_make(struct gyr_server *server, unsigned index, struct core **co
     struct core_config config = {
         .config = &server->configs[index],
         .service = &server->service,
+        .layer = server->layer,
+        .layer_state = server->layer_state,
         .ring_ops = server->ring_ops,
         .ring_why = why,
         .server = server,
@@ -279,8 +281,12 @@ static int server_all_made(struct gyr_server *server, struct core *core, unsigne
 static int core_begin(struct core *core, struct gyr_error *error)
 {
     ASSERT(core != NULL); /* otherwise server_all_made had failed */
+    int err = core_layer_start(core);
+    if (err < 0) {
+        return ERROR_SET(error, err, "core %u: %s", core->index, gyr_strerror(err));
+    }
     if (core->service->on_core_start != NULL) {
-        int err = core->service->on_core_start((struct gyr_core *)core);
+        err = core->service->on_core_start((struct gyr_core *)core);
         if (err < 0) {
             return ERROR_SET(error, err, "core %u: on_core_start: %s", core->index,
                              gyr_strerror(err));

@@ -69,6 +69,7 @@ enum entry_kind {
     ENTRY_RAW,     /* bytes as they go out */
     ENTRY_MESSAGE, /* a payload; framed when it goes out */
     ENTRY_CONTROL, /* the same, of a control frame: overtakes messages, exempt from limits */
+    ENTRY_RUN,     /* frames that others send, too: a struct run_entry, see fanout.h */
 };
 
 /* Input that cannot be handled yet: an incomplete head or frame, or whatever came while the
@@ -134,7 +135,8 @@ struct transport {
     uint8_t inflight;    /* operations whose last completion has not come (C1) */
     uint8_t session;     /* enum session_kind */
     uint8_t read_streak; /* reads in a row that spoke for the other way to receive */
-    uint8_t turn_send;   /* index of its turn send, with TRANSPORT_F_TURN_SEND */
+    uint8_t turn_send;   /* index of its turn send, or TURN_SEND_QUEUE, with
+                            TRANSPORT_F_TURN_SEND */
 
     /* Second line: limits and session. */
     struct timer timer;
@@ -225,20 +227,6 @@ uint8_t *transport_reserve(struct transport *transport, size_t size);
 /* 0 gives the room back. */
 void transport_commit(struct transport *transport, size_t size);
 
-struct entry *entry_create(struct transport *transport, size_t capacity);
-/* One that holds a copy of a message, or of a part of one. */
-struct entry *entry_create_message(struct transport *transport, uint8_t opcode, unsigned flags,
-                                   struct span payload);
-void entry_free(struct transport *transport, struct entry *entry);
-
-static inline uint8_t *entry_payload(struct entry *entry)
-{
-    return (uint8_t *)entry + offsetof(struct entry, bytes) + WS_SERVER_HEADER_SIZE_MAX;
-}
-
-/* Queue an entry; takes it. Control entries go before messages that are not being sent. */
-void transport_queue(struct transport *transport, struct entry *entry);
-
 /* The same for an entry that must follow what the batch has produced so far. */
 void transport_queue_behind_batch(struct transport *transport, struct entry *entry);
 
@@ -276,6 +264,62 @@ void transport_on_turn_send(struct transport *transport, const struct core_turn_
 /* Send what is queued, if nothing is in flight. */
 void transport_flush_queue(struct transport *transport);
 void transport_on_send(struct transport *transport, const struct completion *completion);
+/* The quiet send of its queue's head is settled: TURN_SEND_WHOLE, or the bytes sent, or -errno. */
+void transport_on_quiet_send(struct transport *transport, int32_t result);
+
+#define TURN_SEND_QUEUE UINT8_MAX /* what is sent quietly is the head of the queue */
+#define TURN_SEND_WHOLE INT32_MAX
+
+/* ---- transport_queue.c ---- */
+
+struct entry *entry_create(struct transport *transport, size_t capacity);
+/* One that holds a copy of a message, or of a part of one. */
+struct entry *entry_create_message(struct transport *transport, uint8_t opcode, unsigned flags,
+                                   struct span payload);
+void entry_free(struct transport *transport, struct entry *entry);
+
+/* What it takes of the heap. */
+size_t entry_memory(const struct entry *entry);
+
+static inline uint8_t *entry_payload(struct entry *entry)
+{
+    return (uint8_t *)entry + offsetof(struct entry, bytes) + WS_SERVER_HEADER_SIZE_MAX;
+}
+
+/* Bytes on the wire, sent or not. */
+static inline size_t entry_wire_size(const struct entry *entry)
+{
+    return (size_t)entry->header_size + entry->size;
+}
+
+/* Where they lie: framed now if they are not. */
+const uint8_t *entry_frame(struct entry *entry);
+
+/* Queue an entry; takes it. Control entries go before messages that are not being sent. */
+void transport_queue(struct transport *transport, struct entry *entry);
+
+/* Put an entry at a place of the queue: what `place` pointed to comes behind it. */
+void queue_put(struct transport *transport, struct entry **place, struct entry *entry);
+/* Take out what `place` points to. */
+struct entry *queue_take(struct transport *transport, struct entry **place);
+/* Take out and free it; of what is not sent yet the queue is the smaller. */
+void queue_drop(struct transport *transport, struct entry **place);
+/* The head was sent whole, or its bytes are in another entry now. */
+void queue_pop(struct transport *transport, bool taken);
+/* Let `entry` be what `place` points to. */
+void queue_link(struct entry **place, struct entry *entry);
+/* Is its head in the hands of the kernel? */
+bool queue_is_sent(const struct transport *transport);
+/* Copy small entries at the head that follow each other into one, so that they cost one send. */
+void queue_merge(struct transport *transport);
+
+/* A Pong has come to be queued: of those that wait drop what is too many. */
+void queue_drop_pongs(struct transport *transport);
+
+/* The message that was sent in parts is complete: what others have published meanwhile may go. */
+void transport_release_held(struct transport *transport);
+/* It never will be. */
+void transport_drop_held(struct transport *transport);
 void transport_drop_queue(struct transport *transport);
 
 #endif

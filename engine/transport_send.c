@@ -10,43 +10,18 @@
  * While a run is not empty the queue is, and nothing is in flight; so the order of bytes is the
  * order of calls. */
 #include "engine/core.h"
+#include "engine/fanout.h"
 #include "engine/session.h"
 #include "engine/transport.h"
 
 #include <errno.h>
 
-#define MERGE_SIZE_MAX    65536 /* of small entries sent as one */
-#define OVERTAKE_SIZE_MIN 4096  /* bytes queued before a control frame overtakes messages */
-#define PONGS_MAX         16    /* that wait */
-#define MERGE_ENTRY_MAX   8192  /* an entry up to this is worth copying to save a send */
-
 static bool output_is_direct(const struct transport *transport, size_t size);
 static void output_to_staging(struct transport *transport, size_t size);
-static void queue_insert(struct transport *transport, struct entry *entry);
-static struct entry **queue_controls(struct transport *transport);
-static void pong_drop(struct transport *transport);
 static void queue_send(struct transport *transport);
-static void queue_merge(struct transport *transport);
-static void entry_pop(struct transport *transport);
-static void entry_frame(struct entry *entry);
+static void queue_sent(struct transport *transport, uint32_t sent);
 static void rest_keep(struct transport *transport, const uint8_t *bytes, size_t size);
 static void drain_check(struct transport *transport);
-
-/* What an entry takes of the heap. */
-static size_t entry_memory(size_t capacity)
-{
-    return offsetof(struct entry, bytes) + WS_SERVER_HEADER_SIZE_MAX + capacity + MESSAGE_PADDING;
-}
-
-static bool entry_is_pong(const struct entry *entry)
-{
-    return entry->kind == ENTRY_CONTROL && entry->opcode == WS_OPCODE_PONG;
-}
-
-static size_t entry_wire_size(const struct entry *entry)
-{
-    return (size_t)entry->header_size + entry->size;
-}
 
 uint8_t *transport_reserve(struct transport *transport, size_t size)
 {
@@ -117,109 +92,12 @@ static void output_to_staging(struct transport *transport, size_t size)
     out->staged = true;
 }
 
-struct entry *entry_create(struct transport *transport, size_t capacity)
-{
-    struct entry *entry = NULL;
-    if (capacity <= UINT32_MAX / 2) {
-        entry = transport_alloc(transport, entry_memory(capacity));
-    }
-    if (entry != NULL) {
-        *entry = (struct entry){.capacity = (uint32_t)capacity};
-    }
-    return entry;
-}
-
-struct entry *entry_create_message(struct transport *transport, uint8_t opcode, unsigned flags,
-                                   struct span payload)
-{
-    struct entry *entry = entry_create(transport, payload.size);
-    if (entry == NULL) {
-        return NULL;
-    }
-    entry->kind = ENTRY_MESSAGE;
-    entry->opcode = opcode;
-    entry->flags = (uint8_t)flags;
-    entry->size = (uint32_t)payload.size;
-    if (payload.size != 0) {
-        memcpy(entry_payload(entry), payload.ptr, payload.size);
-    }
-    return entry;
-}
-
-void entry_free(struct transport *transport, struct entry *entry)
-{
-    if (entry != NULL) {
-        transport_free(transport, entry, entry_memory(entry->capacity));
-    }
-}
-
-void transport_queue(struct transport *transport, struct entry *entry)
-{
-    if (transport->state == TRANSPORT_CLOSING || (transport->flags & TRANSPORT_F_LOST) != 0) {
-        entry_free(transport, entry);
-        return;
-    }
-    if (entry->kind != ENTRY_RAW) {
-        entry->header_size = (uint8_t)ws_frame_header_size(entry->size);
-    }
-    bool was_empty = transport->queue_head == NULL;
-    transport->core->message.in_place = NULL;
-    queue_insert(transport, entry);
-    transport->queued_size += (uint32_t)entry_wire_size(entry);
-    transport->queue_memory += (uint32_t)entry_memory(entry->capacity);
-    if (transport_queue_status(transport) != 0) {
-        transport->flags |= TRANSPORT_F_DRAIN_OWED;
-    }
-    if (was_empty) {
-        transport->send_ms = core_now32(transport->core);
-        transport_timer_update(transport);
-    }
-    transport_mark(transport, 0);
-}
-
 void transport_queue_behind_batch(struct transport *transport, struct entry *entry)
 {
     if (transport->core->out.transport == transport) {
         transport_flush_batch(transport);
     }
     transport_queue(transport, entry);
-}
-
-/* At the end. When that is far away, a control frame goes before messages, but behind the control
- * frames that wait already; in a short queue it keeps its place, since some clients take a Pong for
- * the answer to all that came before their Ping. */
-static void queue_insert(struct transport *transport, struct entry *entry)
-{
-    struct entry **place = &transport->queue_head;
-    bool far = transport->queued_size >= OVERTAKE_SIZE_MIN;
-    if (*place != NULL &&
-        (entry->kind != ENTRY_CONTROL || entry->opcode == WS_OPCODE_CLOSE || !far)) {
-        place = &transport->queue_tail->next;
-    } else if (*place != NULL) {
-        place = queue_controls(transport);
-        while (*place != NULL && (*place)->kind == ENTRY_CONTROL) {
-            place = &(*place)->next;
-        }
-    }
-    entry->next = *place;
-    *place = entry;
-    if (entry->next == NULL) {
-        transport->queue_tail = entry;
-    }
-}
-
-/* Where the control frames that wait begin: behind the responses up to the 101, what a batch
- * could not send, and an entry that is on its way. */
-static struct entry **queue_controls(struct transport *transport)
-{
-    struct entry **place = &transport->queue_head;
-    if (*place != NULL && ((transport->flags & TRANSPORT_F_SENDING) != 0 || (*place)->sent != 0)) {
-        place = &(*place)->next;
-    }
-    while (*place != NULL && (*place)->kind == ENTRY_RAW) {
-        place = &(*place)->next;
-    }
-    return place;
 }
 
 int transport_send_frame(struct transport *transport, uint8_t opcode, unsigned flags,
@@ -286,41 +164,10 @@ int transport_send_control(struct transport *transport, uint8_t opcode, struct s
         memcpy(entry_payload(entry), payload.ptr, payload.size);
     }
     if (opcode == WS_OPCODE_PONG) {
-        pong_drop(transport);
+        queue_drop_pongs(transport);
     }
     transport_queue_behind_batch(transport, entry);
     return 0;
-}
-
-/* Only the newest Pong is owed (RFC 6455 section 5.5.3), but peers may count on an answer to each
- * of a few: let PONGS_MAX wait, and none that the next one will overtake. Where queue_insert has
- * put them, no more than OVERTAKE_SIZE_MIN bytes stand between. */
-static void pong_drop(struct transport *transport)
-{
-    bool far = transport->queued_size >= OVERTAKE_SIZE_MIN;
-    unsigned count = 0;
-    size_t passed = 0;
-    for (const struct entry *entry = *queue_controls(transport);
-         entry != NULL && passed <= OVERTAKE_SIZE_MIN; entry = entry->next) {
-        count += entry_is_pong(entry);
-        passed += entry_wire_size(entry);
-    }
-    struct entry **place = queue_controls(transport);
-    while (count >= (far ? 1 : PONGS_MAX)) {
-        while (!entry_is_pong(*place)) {
-            place = &(*place)->next;
-        }
-        struct entry *entry = *place;
-        *place = entry->next;
-        if (entry->next == NULL) {
-            bool was_only = place == &transport->queue_head;
-            transport->queue_tail = was_only ? NULL : CONTAINER_OF(place, struct entry, next);
-        }
-        transport->queued_size -= (uint32_t)entry_wire_size(entry);
-        transport->queue_memory -= (uint32_t)entry_memory(entry->capacity);
-        entry_free(transport, entry);
-        count--;
-    }
 }
 
 size_t transport_queued_size(const struct transport *transport)
@@ -457,83 +304,86 @@ static void rest_keep(struct transport *transport, const uint8_t *bytes, size_t 
     STATS_ADD(&core->stats, copied_bytes, size);
     memcpy(entry_payload(entry), bytes, size);
     entry->size = (uint32_t)size;
-    struct entry *behind = transport->queue_head;
-    struct entry *tail = transport->queue_tail;
-    transport->queue_head = NULL;
-    transport->queue_tail = NULL;
-    transport_queue(transport, entry);
-    entry->next = behind;
-    transport->queue_tail = behind != NULL ? tail : entry;
+    bool was_empty = transport->queue_head == NULL;
+    queue_put(transport, &transport->queue_head, entry);
+    if (transport_queue_status(transport) != 0) {
+        transport->flags |= TRANSPORT_F_DRAIN_OWED;
+    }
+    if (was_empty) {
+        transport->send_ms = core_now32(core);
+        transport_timer_update(transport);
+    }
+    transport_mark(transport, 0);
     queue_send(transport);
 }
 
 void transport_flush_queue(struct transport *transport)
 {
-    if (transport->queue_head == NULL || transport_is_sending(transport) ||
-        transport->state == TRANSPORT_CLOSING) {
+    struct entry *head = transport->queue_head;
+    if (head == NULL || transport_is_sending(transport) || transport->state == TRANSPORT_CLOSING ||
+        (head->kind == ENTRY_RUN && (head->flags & RUN_ENTRY_F_HELD) != 0)) {
         return;
     }
-    queue_merge(transport);
+    if (head->next != NULL) {
+        queue_merge(transport);
+    }
     queue_send(transport);
 }
 
+/* What many are sent goes out quietly at first: for most of them there is room. */
 static void queue_send(struct transport *transport)
 {
     struct core *core = transport->core;
     struct entry *entry = transport->queue_head;
     ASSERT(entry != NULL && !transport_is_sending(transport)); /* C3 */
-    if (entry->sent == 0) {
-        entry_frame(entry);
+    if (entry->kind == ENTRY_RUN && UNLIKELY(entry->size > RUN_SEND_MAX)) {
+        run_entry_split(transport, entry);
     }
-    transport->flags |= TRANSPORT_F_SENDING;
+    bool quiet = entry->kind == ENTRY_RUN && (entry->flags & RUN_ENTRY_F_SENT) == 0 &&
+                 transport->state == TRANSPORT_OPEN;
+    const uint8_t *bytes = entry_frame(entry) + entry->sent;
+    transport->flags |= quiet ? TRANSPORT_F_TURN_SEND : TRANSPORT_F_SENDING;
     transport->inflight++;
+    if (quiet) {
+        transport->turn_send = TURN_SEND_QUEUE;
+        core->quiet_sends[core->quiet_count++] = transport->index;
+        core->settle_soon |= (transport->flags & TRANSPORT_F_DRAIN_OWED) != 0;
+    }
+    /* Nothing may be added to what is on its way: its size is what a completion is compared with. */
+    entry->flags |= entry->kind == ENTRY_RUN ? RUN_ENTRY_F_SENT : 0;
     STATS_ADD(&core->stats, sends_queued, 1);
-    const uint8_t *bytes = entry_payload(entry) - entry->header_size + entry->sent;
-    core->ring->ops->send_start(
-        core->ring, transport->fd, bytes, entry_wire_size(entry) - entry->sent, false,
-        core_user_data(CORE_OP_SEND, transport->generation, transport->index));
+    core->ring->ops->send_start(core->ring, transport->fd, bytes,
+                                entry_wire_size(entry) - entry->sent, quiet,
+                                core_user_data(quiet ? CORE_OP_TURN_SEND : CORE_OP_SEND,
+                                               transport->generation, transport->index));
 }
 
-/* Copy small entries that follow each other into one, so that they cost one send. */
-static void queue_merge(struct transport *transport)
+void transport_on_quiet_send(struct transport *transport, int32_t result)
 {
-    struct entry *head = transport->queue_head;
-    size_t size = 0;
-    unsigned count = 0;
-    for (struct entry *entry = head; entry != NULL; entry = entry->next) {
-        size_t wire_size = entry_wire_size(entry) - entry->sent;
-        if (wire_size > MERGE_ENTRY_MAX || size + wire_size > MERGE_SIZE_MAX) {
-            break;
-        }
-        size += wire_size;
-        count++;
-    }
-    if (count < 2) {
+    ASSERT(transport->inflight > 0 && (transport->flags & TRANSPORT_F_TURN_SEND) != 0);
+    transport->inflight--;
+    transport->flags &= (uint16_t)~TRANSPORT_F_TURN_SEND;
+    if (UNLIKELY(transport->state == TRANSPORT_CLOSING)) {
         return;
     }
-    struct entry *merged = entry_create(transport, size);
-    if (merged == NULL) {
-        return; /* they go out one by one */
+    if (UNLIKELY(result < 0 && result != -EAGAIN)) {
+        transport_mark(transport, TRANSPORT_F_LOST);
+        return;
     }
-    uint8_t *at = entry_payload(merged);
-    uint32_t queued_size = transport->queued_size;
-    while (count-- > 0) {
-        struct entry *entry = transport->queue_head;
-        if (entry->sent == 0) {
-            entry_frame(entry);
+    const struct entry *entry = transport->queue_head;
+    ASSERT(entry != NULL && entry->kind == ENTRY_RUN);
+    if (LIKELY(result == TURN_SEND_WHOLE)) {
+        queue_sent(transport, (uint32_t)entry_wire_size(entry));
+    } else {
+        queue_sent(transport, (uint32_t)MAX(result, 0));
+    }
+    if (UNLIKELY(transport->queue_head != NULL || transport->state == TRANSPORT_ENDING)) {
+        /* Now it is slow: wait for it, and not for ever. */
+        if (transport->queue_head == entry) {
+            queue_send(transport);
         }
-        size_t wire_size = entry_wire_size(entry) - entry->sent;
-        memcpy(at, entry_payload(entry) - entry->header_size + entry->sent, wire_size);
-        at += wire_size;
-        entry_pop(transport);
-    }
-    transport->queued_size = queued_size;
-    transport->queue_memory += (uint32_t)entry_memory(merged->capacity);
-    merged->size = (uint32_t)size;
-    merged->next = transport->queue_head;
-    transport->queue_head = merged;
-    if (merged->next == NULL) {
-        transport->queue_tail = merged;
+        transport_timer_update(transport);
+        transport_mark(transport, 0);
     }
 }
 
@@ -553,21 +403,27 @@ void transport_on_send(struct transport *transport, const struct completion *com
         transport_mark(transport, 0);
         return;
     }
-    struct entry *entry = transport->queue_head;
-    uint32_t sent = (uint32_t)completion->result;
-    ASSERT(entry != NULL && sent <= entry_wire_size(entry) - entry->sent);
-    STATS_ADD(&transport->core->stats, bytes_out, sent);
-    transport->send_ms = core_now32(transport->core);
-    transport->queued_size -= sent;
-    entry->sent += sent;
-    if (entry->sent == entry_wire_size(entry)) {
-        entry_pop(transport);
-    }
+    queue_sent(transport, (uint32_t)completion->result);
     if (transport->queue_head == NULL) {
         transport_timer_update(transport); /* the limit of a closing handshake begins */
     }
-    drain_check(transport);
     transport_mark(transport, 0);
+}
+
+/* The peer has taken bytes of the queue's head. */
+static void queue_sent(struct transport *transport, uint32_t sent)
+{
+    struct core *core = transport->core;
+    struct entry *entry = transport->queue_head;
+    ASSERT(entry != NULL && sent <= entry_wire_size(entry) - entry->sent);
+    STATS_ADD(&core->stats, bytes_out, sent);
+    transport->send_ms = core_now32(core);
+    transport->queued_size -= sent;
+    entry->sent += sent;
+    if (entry->sent == entry_wire_size(entry)) {
+        queue_pop(transport, true);
+    }
+    drain_check(transport);
 }
 
 static void drain_check(struct transport *transport)
@@ -583,45 +439,4 @@ bool transport_is_drained(const struct transport *transport)
     return transport_queued_size(transport) <= low &&
            (transport->queue_memory / 2 <= low || transport->queue_head == NULL ||
             transport->queue_head->next == NULL);
-}
-
-void transport_drop_queue(struct transport *transport)
-{
-    /* The head belongs to the kernel while it is being sent. */
-    while (transport->queue_head != NULL && (transport->flags & TRANSPORT_F_SENDING) == 0) {
-        entry_pop(transport);
-    }
-    if (transport->queue_head != NULL) {
-        struct entry *head = transport->queue_head;
-        while (head->next != NULL) {
-            struct entry *second = head->next;
-            head->next = second->next;
-            transport->queue_memory -= (uint32_t)entry_memory(second->capacity);
-            entry_free(transport, second);
-        }
-        transport->queue_tail = head;
-    }
-    transport->queued_size = 0;
-}
-
-static void entry_pop(struct transport *transport)
-{
-    struct entry *entry = transport->queue_head;
-    transport->queue_memory -= (uint32_t)entry_memory(entry->capacity);
-    transport->queue_head = entry->next;
-    if (entry->next == NULL) {
-        transport->queue_tail = NULL;
-    }
-    entry_free(transport, entry);
-}
-
-/* Write the header of a message or control frame right before its payload. */
-static void entry_frame(struct entry *entry)
-{
-    if (entry->kind == ENTRY_RAW) {
-        return;
-    }
-    bool fin = (entry->flags & GYR_LAST) != 0;
-    uint8_t opcode = (entry->flags & GYR_FIRST) != 0 ? entry->opcode : WS_OPCODE_CONTINUATION;
-    ws_frame_write_header(entry_payload(entry) - entry->header_size, opcode, fin, 0, entry->size);
 }

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The one includer of xxHash: its header alone, so that nothing is linked. */
+#include "base/hash.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <errno.h>
+#include <sys/random.h>
+
+static_assert(HASH_SECRET_SIZE >= XXH3_SECRET_SIZE_MIN, "as long as XXH3 wants it");
+
+int hash_secret_init(struct hash_secret *secret)
+{
+    /* Up to 256 bytes come whole, or not at all (getrandom(2)). */
+    return getrandom(secret->bytes, sizeof(secret->bytes), 0) == sizeof(secret->bytes) ? 0 : -errno;
+}
+
+uint64_t hash_bytes(const struct hash_secret *secret, const void *bytes, size_t size)
+{
+    return XXH3_64bits_withSecret(bytes, size, secret->bytes, sizeof(secret->bytes));
+}

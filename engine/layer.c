@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* The part of the application seam that is for layers of the library: what they may know of servers,
+ * cores and connections. How one message is queued to many is in fanout.c. */
+#include "engine/exchange.h"
+#include "engine/server.h"
+
+static const struct core *core_of(const struct gyr_core *core)
+{
+    return (const struct core *)core;
+}
+
+void *engine_server_state(const struct gyr_server *server)
+{
+    return server->layer_state;
+}
+
+bool engine_server_is_made(const struct gyr_server *server)
+{
+    return atomic_load_explicit(&server->cores_made, memory_order_acquire);
+}
+
+struct gyr_core *engine_server_core(const struct gyr_server *server, unsigned index)
+{
+    ASSERT(index < server->core_count);
+    return (struct gyr_core *)server->cores[index];
+}
+
+void *engine_core_state(const struct gyr_core *core)
+{
+    return core_of(core)->layer_state;
+}
+
+const struct gyr_config *engine_core_config(const struct gyr_core *core)
+{
+    return core_of(core)->config;
+}
+
+const struct gyr_service *engine_core_service(const struct gyr_core *core)
+{
+    return core_of(core)->service;
+}
+
+struct stats *engine_core_stats(struct gyr_core *core)
+{
+    return &((struct core *)core)->stats;
+}
+
+uint32_t engine_core_conns_max(const struct gyr_core *core)
+{
+    return core_of(core)->config->connections_max;
+}
+
+uint32_t engine_core_conns_used(const struct gyr_core *core)
+{
+    return core_of(core)->exchange_used;
+}
+
+void engine_core_set_bell(struct gyr_core *core, const _Atomic uint32_t *bell)
+{
+    ((struct core *)core)->bell = bell;
+}
+
+void engine_core_due(struct gyr_core *core)
+{
+    ((struct core *)core)->layer_due = true;
+}
+
+void engine_core_wake(struct gyr_core *core, struct gyr_core *from)
+{
+    mailbox_wake(&((struct core *)core)->mailbox, from != NULL ? core_of(from)->ring : NULL);
+}
+
+struct gyr_core *engine_core_peer(const struct gyr_core *core, unsigned index)
+{
+    ASSERT(index < core_of(core)->peer_count);
+    return (struct gyr_core *)core_of(core)->peers[index];
+}
+
+static void mail_call(struct core *core, struct mail *mail)
+{
+    mail->fn.post((struct gyr_core *)core, mail->arg);
+}
+
+int engine_core_post(struct gyr_core *core, void (*fn)(struct gyr_core *core, void *arg), void *arg)
+{
+    struct mail mail = {.run = mail_call, .fn.post = fn, .arg = arg};
+    return mailbox_put(&((struct core *)core)->mailbox, &mail, NULL);
+}
+
+void *engine_core_alloc(struct gyr_core *core_public, size_t size)
+{
+    struct core *core = (struct core *)core_public;
+    void *pointer = heap_alloc(core->heap, size);
+    if (pointer == NULL) {
+        core_trouble(core, GYR_ERR_MEMORY);
+        return NULL;
+    }
+    core->layer_size += size;
+    return pointer;
+}
+
+void engine_core_free(struct gyr_core *core_public, void *pointer, size_t size)
+{
+    struct core *core = (struct core *)core_public;
+    if (pointer != NULL) {
+        ASSERT(core->layer_size >= size);
+        core->layer_size -= size;
+        heap_free(core->heap, pointer, size);
+    }
+}
+
+uint32_t engine_conn_index(const struct gyr_conn *conn)
+{
+    return conn->index;
+}
+
+struct gyr_conn *engine_conn_at(struct gyr_core *core, uint32_t index)
+{
+    return exchange_at(core_of(core), index);
+}
+
+void engine_conn_prefetch(struct gyr_core *core, uint32_t index)
+{
+    const struct gyr_conn *conn = exchange_at(core_of(core), index);
+    __builtin_prefetch(conn);
+}
+
+void engine_conn_watch(struct gyr_conn *conn)
+{
+    ASSERT(conn->state != EXCHANGE_FREE);
+    conn->watched = 1;
+}
+
+bool engine_conn_is_watched(const struct gyr_conn *conn)
+{
+    return conn->watched != 0;
+}
+
+int engine_conn_may_send(const struct gyr_conn *conn)
+{
+    if ((conn->flags & EXCHANGE_F_CLOSE_SENT) != 0 || conn->state > EXCHANGE_OPEN) {
+        return GYR_ERR_CLOSED;
+    }
+    bool early = conn->state == EXCHANGE_REQUEST && (conn->flags & EXCHANGE_F_HANDSHAKE) != 0;
+    bool may = early || conn->state == EXCHANGE_UPGRADED || conn->state == EXCHANGE_OPEN;
+    return may ? 0 : GYR_ERR_STATE;
+}
+
+bool engine_conn_is_open(const struct gyr_conn *conn)
+{
+    return conn->state == EXCHANGE_OPEN;
+}
+
+void engine_conn_owe_drain(struct gyr_conn *conn)
+{
+    transport_mark(conn->transport, TRANSPORT_F_DRAIN_OWED | TRANSPORT_F_WORK);
+}
+
+bool engine_handle_is_live(struct gyr_core *core_public, struct gyr_handle handle)
+{
+    const struct core *core = core_of(core_public);
+    uint32_t index = handle.id & 0xffffff;
+    uint32_t generation = (uint32_t)(handle.id >> 24) & 0xffffff;
+    if (handle.id >> 48 != core->index || index >= core->config->connections_max) {
+        return false;
+    }
+    /* Partner: exchange_release. */
+    return atomic_load_explicit(&exchange_at(core, index)->generation, memory_order_relaxed) ==
+           generation;
+}
