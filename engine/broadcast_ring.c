@@ -73,6 +73,8 @@ static int lane_claim(struct broadcast_ring *ring, unsigned lane_index, uint64_t
 static bool lane_has_room(const struct broadcast_ring *ring, unsigned lane_index, uint64_t position,
                           unsigned *held_by);
 static void lane_tell(struct broadcast_ring *ring, unsigned lane_index, unsigned from);
+static bool interest_is_own(const struct broadcast_ring *ring,
+                            const struct broadcast_interest *interest, unsigned core);
 static enum broadcast_take seat_step(struct broadcast_ring *ring, unsigned lane_index,
                                      unsigned core);
 static void seat_ring(struct broadcast_ring *ring, unsigned core, uint32_t bits, unsigned from);
@@ -364,14 +366,32 @@ bool broadcast_may_bypass(struct broadcast_ring *ring, unsigned lane,
                           const struct broadcast_interest *interest, unsigned core)
 {
     const struct place *place = &ring->seats[core].places[lane];
-    /* First the tail, then the interest; partner: broadcast_join, the other way round. */
-    uint64_t tail = atomic_load_explicit(&ring->lanes[lane].tail, memory_order_seq_cst);
-    if (place->cursor != tail && seat_step(ring, lane, core) != BROADCAST_NONE) {
-        return false;
+    for (unsigned i = 0; i < 2; i++) {
+        point(ring, BROADCAST_AT_BYPASS);
+        if (!interest_is_own(ring, interest, core)) {
+            return false;
+        }
+        point(ring, BROADCAST_AT_BYPASS);
+        /* The tail never moves back and is never before our cursor: if they meet now, they met when
+         * the interest was read. The other way round, another core might leave in between that has
+         * taken what we have not. */
+        if (atomic_load_explicit(&ring->lanes[lane].tail, memory_order_seq_cst) == place->cursor) {
+            return true;
+        }
+        if (seat_step(ring, lane, core) != BROADCAST_NONE) {
+            return false;
+        }
     }
-    point(ring, BROADCAST_AT_BYPASS);
+    return false;
+}
+
+/* Has no other core this interest? */
+static bool interest_is_own(const struct broadcast_ring *ring,
+                            const struct broadcast_interest *interest, unsigned core)
+{
     uint64_t others = 0;
     for (unsigned i = 0; i < ring->word_count; i++) {
+        /* Partner: broadcast_join, which sets its bit before it reads the tail. */
         uint64_t word = atomic_load_explicit(&interest->words[i], memory_order_seq_cst);
         others |= i == core / BROADCAST_WORD_CORES ? word & ~core_bit(core) : word;
     }

@@ -43,7 +43,7 @@ enum broadcast_point {
     BROADCAST_AT_TAKE,     /* before an entry is looked at */
     BROADCAST_AT_DONE,     /* before the cursor is published */
     BROADCAST_AT_WAITING,  /* before a producer that was refused notes that it waits */
-    BROADCAST_AT_BYPASS,   /* the lane is drained; before the interest is read */
+    BROADCAST_AT_BYPASS,   /* before the interest is read for a bypass, and before the tail is */
     BROADCAST_AT_STALL,    /* before a core notes that it stands before a hole */
     BROADCAST_AT_ROOM,     /* a lane has moved; before who waits for that is looked for */
 };
@@ -118,9 +118,9 @@ void broadcast_leave(struct broadcast_ring *ring, struct broadcast_interest *int
 bool broadcast_is_unwanted(const struct broadcast_ring *ring,
                            const struct broadcast_interest *interest);
 
-/* May this core, which has the interest, deliver to itself without the ring? Only if it has taken
- * everything up to the tail and, looked at after that, no other core has the interest. Steps over
- * what is not meant for this core. */
+/* May this core, which has the interest, deliver to itself without the ring? Only if, at one
+ * moment, no other core has the interest and this one has taken everything up to the tail; what it
+ * has taken, the caller must have delivered, too. Steps over what is not meant for this core. */
 bool broadcast_may_bypass(struct broadcast_ring *ring, unsigned lane,
                           const struct broadcast_interest *interest, unsigned core);
 
