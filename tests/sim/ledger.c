@@ -5,6 +5,7 @@
 #include "tests/sim/ledger.h"
 
 #include "tests/sim/world.h"
+#include "tests/sim/world_hub.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,7 +120,7 @@ void ledger_quiet(struct world *world)
         letter_settle(ledger->letters[i], stamp);
     }
     ledger->settled_count = ledger->letter_count;
-    world_rooms_quiet(world);
+    world_hub_quiet(world);
 }
 
 static void letter_settle(struct letter *letter, uint64_t stamp)
@@ -208,8 +209,8 @@ void ledger_visit_ended(struct visit *visit)
 
 struct stay *ledger_stay_begin(struct world *world, struct guest *guest, unsigned room)
 {
-    guest->stays = ledger_grow(guest->stays, guest->stay_count, &guest->stay_capacity,
-                               sizeof(*guest->stays));
+    guest->stays =
+        ledger_grow(guest->stays, guest->stay_count, &guest->stay_capacity, sizeof(*guest->stays));
     struct stay *stay = &guest->stays[guest->stay_count++];
     *stay = (struct stay){
         .room = (uint8_t)room,

@@ -9,12 +9,12 @@
 #include "tests/sim/service.h"
 #include "tests/sim/strand.h"
 
-#define LEDGER_ROOMS_MAX      8
-#define ROOM_ALL       LEDGER_ROOMS_MAX /* index of "every WebSocket" */
-#define LISTED_MAX     4
-#define LETTER_MIN     8 /* bytes */
-#define NEVER          UINT64_MAX
-#define ROOM_NAME_SIZE 24
+#define LEDGER_ROOMS_MAX 8
+#define ROOM_ALL         LEDGER_ROOMS_MAX /* index of "every WebSocket" */
+#define LISTED_MAX       4
+#define LETTER_MIN       8 /* bytes */
+#define NEVER            UINT64_MAX
+#define ROOM_NAME_SIZE   24
 
 struct room_event {
     uint64_t number;
@@ -49,7 +49,7 @@ struct letter {
     uint64_t returned; /* 0: within the call */
     uint64_t settled;  /* everybody was at rest since; NEVER: not yet */
     int result;
-    bool is_unsure; /* somebody else stood before it with a place not filled: may come later */
+    bool is_unsure;    /* somebody else stood before it with a place not filled: may come later */
     bool is_sequenced; /* its room keeps a history: takes its place on another core */
 
     bool wants_done;
@@ -89,15 +89,15 @@ struct guest {
     struct stay *stays; /* owned */
     unsigned stay_count;
     unsigned stay_capacity;
-    uint32_t now; /* rooms it is in, a bit for each */
+    uint32_t now;  /* rooms it is in, a bit for each */
     uint32_t *got; /* owned; numbers of letters as they came */
     unsigned got_count;
     unsigned got_capacity;
     uint64_t owed_stamp; /* of the newest of the service's own frames that has come */
     uint64_t last_placed[LEDGER_ROOMS_MAX + 1];
     uint32_t last_of[LEDGER_ROOMS_MAX + 2][STRANDS_MAX]; /* the last: sent by handle */
-    uint64_t told;   /* by gyr_take_dropped */
-    char id[16];     /* "": none */
+    uint64_t told;                                       /* by gyr_take_dropped */
+    char id[16];                                         /* "": none */
     bool is_leaving; /* its last upcall has returned, and its core's turn has not ended yet */
     enum asked asked;
     unsigned asked_room;
@@ -116,9 +116,10 @@ struct ledger {
     struct letter *calls[STRANDS_MAX]; /* that each strand is within */
     bool ready_owed[CORES_MAX];
     uint64_t stop_stamp;
+    bool has_rested;        /* everybody at once, and no connection was there */
     unsigned pending_count; /* snapshots and calls by handle that have not come back */
     uint64_t refused_count;
-    uint64_t bytes; /* published; limited so that slow clients come to their end */
+    uint64_t bytes; /* published: limited, so that slow clients come to their end */
 };
 
 uint64_t ledger_stamp(struct world *world);
@@ -167,7 +168,7 @@ void ledger_judge(struct world *world);
 /* The client was a member of one of its rooms at some time between its call and its rest. */
 bool letter_may_reach(const struct ledger *ledger, const struct letter *letter, unsigned client);
 /* It was a member of this room (or open, with ROOM_ALL) all the time from `start` to `end`. */
-bool letter_must_reach(const struct ledger *ledger, unsigned room, unsigned client, uint64_t start,
+bool letter_must_reach(const struct world *world, unsigned room, unsigned client, uint64_t start,
                        uint64_t end);
 
 /* ---- service_room.c: what is done with rooms ---- */

@@ -447,7 +447,7 @@ static void on_snapshot(struct gyr_core *core, void *arg, struct gyr_snapshot *t
         seen |= UINT64_C(1) << id;
     }
     for (unsigned i = 0; i <= world->client_count && gyr_snapshot_error(taken) == 0; i++) {
-        if (letter_must_reach(ledger, shot->room, i, shot->start, ledger->stamp) &&
+        if (letter_must_reach(world, shot->room, i, shot->start, ledger->stamp) &&
             (seen >> i & 1) == 0) {
             world_fail(world, "a snapshot of room %u, taken from %llu on, is without client %u",
                        shot->room, (unsigned long long)shot->start, i);

@@ -83,8 +83,8 @@ static void join_check(struct visit *visit, unsigned room, bool was_member, int 
                  : err == GYR_ERR_LIMIT  ? !was_member && (count >= config->conn_rooms_max ||
                                                           config->rooms_max < world->ledger->count)
                                          : false;
-    if (!right || gyr_is_member(visit->conn, world->ledger->room[room].name) !=
-                      (was_member || err == 0)) {
+    if (!right ||
+        gyr_is_member(visit->conn, world->ledger->room[room].name) != (was_member || err == 0)) {
         world_fail(world, "client %u, core %u, in %u rooms: gyr_join of room %u returned %d",
                    visit->client->id, visit->core_index, count, room, err);
     }
@@ -240,7 +240,8 @@ static void rooms_look(struct visit *visit)
                    guest->now);
     }
     for (unsigned room = 0; room < ledger->count; room++) {
-        if (gyr_is_member(visit->conn, ledger->room[room].name) != ((guest->now >> room & 1) != 0)) {
+        if (gyr_is_member(visit->conn, ledger->room[room].name) !=
+            ((guest->now >> room & 1) != 0)) {
             world_fail(world, "client %u, core %u: gyr_is_member of room %u is wrong",
                        visit->client->id, visit->core_index, room);
         }
@@ -285,8 +286,7 @@ static void walk(struct visit *visit, unsigned room)
     gyr_walk_end(&steps);
     if (seen != expected) {
         world_fail(world, "core %u: a walk of room %u sees clients 0x%llx; there are 0x%llx",
-                   visit->core_index, room, (unsigned long long)seen,
-                   (unsigned long long)expected);
+                   visit->core_index, room, (unsigned long long)seen, (unsigned long long)expected);
     }
 }
 

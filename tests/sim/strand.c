@@ -5,6 +5,7 @@
  * who is left. */
 #include "tests/sim/strand.h"
 
+#include "hub/hub.h"
 #include "tests/fiber_kit.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/thread.h"
@@ -67,10 +68,10 @@ bool strand_step(struct world *world, unsigned index)
     return was_within || strand->is_within || strand->has_acted;
 }
 
-bool strands_are_within(const struct world *world)
+bool strands_have_left(const struct world *world)
 {
     for (unsigned i = 0; i < world->strand_count; i++) {
-        if (world->strands[i].is_within) {
+        if (i != world->strand_now && world->strands[i].is_within) {
             return true;
         }
     }
@@ -90,7 +91,7 @@ bool strands_thaw(struct world *world)
 bool strands_have_claimer(const struct world *world)
 {
     for (unsigned i = 0; i < world->strand_count; i++) {
-        if (i != world->strand_now && world->strands[i].is_claimer) {
+        if (i != world->strand_now && world->strands[i].claim_count != 0) {
             return true;
         }
     }
@@ -99,17 +100,17 @@ bool strands_have_claimer(const struct world *world)
 
 void strand_point(void *context, enum broadcast_point point)
 {
-    struct world *world = context;
+    struct world *world = ((struct hub *)context)->service->user;
     if (world->strand_now == STRAND_NOBODY) {
         return; /* the world itself: a core is being made, or ends */
     }
     struct strand *strand = &world->strands[world->strand_now];
     struct dice *dice = &world->strand_dice;
     if (point == BROADCAST_AT_INTEREST) {
-        strand->is_claimer = true;
+        strand->claim_count++;
         ledger_placed(world, strand->index);
-    } else if (point == BROADCAST_AT_BELL) {
-        strand->is_claimer = false;
+    } else if (point == BROADCAST_AT_ROOM && strand->claim_count != 0) {
+        strand->claim_count--; /* done with a commit, unless it only moves on */
     }
     if (world->failed || !dice_chance(dice, world->plan.switch_chance)) {
         return;

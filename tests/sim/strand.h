@@ -18,10 +18,10 @@ struct strand {
     struct world *world; /* borrowed */
     struct fiber *fiber; /* owned */
     unsigned index;
-    bool is_within; /* left in the midst of a turn */
-    bool is_over;   /* takes no further turn */
-    bool has_acted; /* the last turn found something to do */
-    bool is_claimer; /* it has claimed a place and not filled it yet */
+    bool is_within;       /* left in the midst of a turn */
+    bool is_over;         /* takes no further turn */
+    bool has_acted;       /* the last turn found something to do */
+    unsigned claim_count; /* places it has claimed and not filled yet */
     uint32_t frozen_step; /* not resumed before this step of the world */
 };
 
@@ -32,14 +32,14 @@ void strands_deinit(struct world *world);
 
 /* Let it take its next turn, or go on with one. Returns false if there was nothing to do. */
 bool strand_step(struct world *world, unsigned index);
-/* Is any of them within a turn? */
-bool strands_are_within(const struct world *world);
+/* Is another than the one that runs in the midst of a turn? */
+bool strands_have_left(const struct world *world);
 /* Nobody else can do anything: those that were held back go on. */
 bool strands_thaw(struct world *world);
 /* Is somebody else between claiming a place in the ring and filling it? */
 bool strands_have_claimer(const struct world *world);
 
-/* What the broadcast ring calls; `context` is the world. */
+/* What the broadcast ring calls; `context` is the hub. */
 void strand_point(void *context, enum broadcast_point point);
 
 #endif
