@@ -260,6 +260,7 @@ struct letter *letter_begin(struct world *world, size_t size)
         .opcode = GYR_TEXT,
         .called = ledger_stamp(world),
         .settled = NEVER,
+        .timeout_ms = GYR_NO_TIMEOUT,
     };
     ledger->letters[ledger->letter_count++] = letter;
     ledger->bytes += size;

@@ -167,8 +167,8 @@ static bool is_lost(const struct world *world, const struct letter *letter, unsi
 {
     const struct ledger *ledger = world->ledger;
     const struct guest *guest = &ledger->guests[client];
-    if (letter->is_sequenced) {
-        return false;
+    if (letter->is_sequenced || letter->done.timed_out != 0) {
+        return false; /* what is taken back after on_close is told to the publisher only */
     }
     bool has_place = letter->listed_count == 1;
     uint64_t start = has_place ? letter->placed : letter->called;

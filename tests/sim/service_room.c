@@ -64,11 +64,7 @@ void visit_room_act(struct visit *visit)
 /* May a call say that the connection is closed? */
 static bool is_closing(const struct visit *visit)
 {
-    const struct client *client = visit->client;
-    return visit->state == VISIT_ENDED || (visit->flags & VISIT_F_CLOSED) != 0 ||
-           (visit->flags & VISIT_F_HTTP_CLOSED) != 0 || client->service_closed ||
-           client->close_sent || client->fail_code != 0 || client_excuses(client) != 0 ||
-           client->out_ended || client->state == CLIENT_ENDED;
+    return engine_conn_may_send(visit->conn) == GYR_ERR_CLOSED;
 }
 
 static void join_check(struct visit *visit, unsigned room, bool was_member, int err)
@@ -77,10 +73,11 @@ static void join_check(struct visit *visit, unsigned room, bool was_member, int 
     const struct gyr_config *config = &world->plan.config;
     const struct guest *guest = ledger_guest(world, visit->client);
     unsigned count = (unsigned)__builtin_popcount(guest->now);
+    unsigned most = count + (guest->asked == ASKED_JOIN);
     bool right = err == 0                ? was_member || count < config->conn_rooms_max
                  : err == GYR_ERR_CLOSED ? is_closing(visit)
                  : err == GYR_ERR_MEMORY ? (world->plan.excuses & EXCUSE_MEMORY) != 0
-                 : err == GYR_ERR_LIMIT  ? !was_member && (count >= config->conn_rooms_max ||
+                 : err == GYR_ERR_LIMIT  ? !was_member && (most >= config->conn_rooms_max ||
                                                           config->rooms_max < world->ledger->count)
                                          : false;
     if (!right ||

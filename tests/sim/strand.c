@@ -15,7 +15,6 @@ static void strand_main(void *arg);
 
 void strands_init(struct world *world)
 {
-    world->strand_now = STRAND_NOBODY;
     world->strand_count = world->plan.core_count + world->plan.thread_count;
     world->strand_dice = dice_make(world->plan.seed, 5);
     for (unsigned i = 0; i < world->strand_count; i++) {

@@ -36,10 +36,11 @@ static bool clients_are_done(const struct world *world);
 static bool connections_are_gone(const struct world *world);
 static bool cores_are_done(const struct world *world);
 static bool rooms_are_at_rest(const struct world *world);
+static bool threads_are_done(const struct world *world);
 
 bool world_run(uint64_t seed, enum profile profile, FILE *trace, char failure[400])
 {
-    struct world world = {.trace = trace};
+    struct world world = {.trace = trace, .strand_now = STRAND_NOBODY};
     plan_make(&world.plan, seed, profile);
     world_create(&world);
     world_until(&world, clients_are_done, "the clients' scripts");
@@ -53,11 +54,13 @@ bool world_run(uint64_t seed, enum profile profile, FILE *trace, char failure[40
         if (!world.failed && !world.is_stopping && probe->echo_count == 0 && probe->excuses == 0) {
             world_fail(&world, "the client after the storm got nothing");
         }
+        world.is_ending = true;
         world_until(&world, rooms_are_at_rest, "the last of rooms");
     }
     stop_all(&world);
     world_until(&world, cores_are_done, "the stop");
     world_until(&world, clients_are_done, "the clients after the stop");
+    world_until(&world, threads_are_done, "the threads after the stop");
     world_destroy(&world);
     memcpy(failure, world.failure, sizeof(world.failure));
     return !world.failed;
@@ -406,4 +409,9 @@ static bool cores_are_done(const struct world *world)
 static bool rooms_are_at_rest(const struct world *world)
 {
     return world->ledger == NULL || (connections_are_gone(world) && world->ledger->has_rested);
+}
+
+static bool threads_are_done(const struct world *world)
+{
+    return !strands_have_left(world);
 }

@@ -51,6 +51,7 @@ struct world {
     uint32_t step;
     uint64_t stop_ns; /* when the server was stopped */
     bool is_calm;
+    bool is_ending; /* the last client has gone */
     bool is_stopping;
     bool is_upcall; /* the service is running */
     bool is_call;   /* the service is within a call of gyr.h */

@@ -164,7 +164,7 @@ void world_hub_quiet(struct world *world)
     members_check(world);
     told_check(world);
     if (is_empty(world)) {
-        world->ledger->has_rested = true;
+        world->ledger->has_rested = world->is_ending;
         empty_check(world);
     }
 }
