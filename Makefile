@@ -85,7 +85,9 @@ SRC_TESTS := $(patsubst tests/./%,tests/%,$(SRC_TESTS))
 SRC_EXAMPLES := $(wildcard examples/*.c)
 # examples/NAME_*.c are parts of examples/NAME.c.
 EXAMPLE_NAMES := $(foreach name,$(SRC_EXAMPLES:examples/%.c=%),$(if $(findstring _,$(name)),,$(name)))
-SRC_BENCH := $(wildcard bench/*.c)
+# Parts of the load generators.
+SRC_BENCH_CLIENT := bench/client.c bench/histogram.c $(wildcard bench/fangen_*.c)
+SRC_BENCH := $(filter-out $(SRC_BENCH_CLIENT),$(wildcard bench/*.c))
 SRC_FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 
 O := $(B)/obj
@@ -227,6 +229,16 @@ $(EXAMPLES):
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
+
+# The load generators use nothing of the library.
+$(B)/bin/bench-wsgen: $(O)/bench/wsgen.o $(O)/bench/client.o
+$(B)/bin/bench-fangen: $(O)/bench/fangen.o $(SRC_BENCH_CLIENT:%.c=$(O)/%.o)
+$(B)/bin/bench-wsgen $(B)/bin/bench-fangen:
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL)
+
+$(B)/bin/bench-rooms: $(O)/bench/client.o
 
 $(B)/bin/bench-%: $(O)/bench/%.o $(B)/gyr.o $(B)/libgyr_test.a
 	$(call say,LINK,$@)

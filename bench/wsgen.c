@@ -12,23 +12,16 @@
  * RFC 6455 sections 4.1 (handshake, with the key of section 1.3) and 5.2 (frames). epoll, level
  * triggered, one receive per event. */
 
-#include <arpa/inet.h>
+#include "bench/client.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CONNECTION_COUNT_MAX 100000
@@ -37,18 +30,9 @@
 #define BATCH_SIZE_MAX       (1u << 30)
 #define EVENT_COUNT          512
 #define RECV_SIZE            (256u << 10) /* holds a batch of every workload but those of 1 MB */
-#define HANDSHAKE_SIZE       4096
-#define PIECE_SIZE_MAX       64  /* of a batch that --verify sends in small pieces */
-#define PIECE_COUNT_MAX      256 /* then the rest of the batch goes at once */
-#define COUNTER_PAGE_SIZE    4096
+#define PIECE_SIZE_MAX       64           /* of a batch that --verify sends in small pieces */
+#define PIECE_COUNT_MAX      256          /* then the rest of the batch goes at once */
 
-#define FRAME_OPCODE_TEXT   0x1
-#define FRAME_OPCODE_BINARY 0x2
-#define FRAME_FIN           0x80
-#define FRAME_MASKED        0x80
-
-static const char HANDSHAKE_KEY[] = "dGhlIHNhbXBsZSBub25jZQ==";
-static const char HANDSHAKE_ACCEPT[] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 static const uint8_t FIXED_MASKING_KEY[4] = {0x37, 0xfa, 0x21, 0x3d}; /* RFC 6455 section 5.7 */
 
 struct options {
@@ -63,14 +47,6 @@ struct options {
     bool verify;
     bool raw;  /* no handshake; the server echoes the frames as they are */
     bool idle; /* connect, then do nothing */
-};
-
-/* Shared with bench/run through a mapped file; bench/run knows this layout. Written by the
- * generator only, relaxed: each figure stands for itself. */
-struct counter {
-    _Atomic uint64_t connected;   /* connections that have finished the handshake */
-    _Atomic uint64_t reply_size;  /* bytes of one message as it comes back, with its header */
-    _Atomic uint64_t reply_bytes; /* received since the start */
 };
 
 struct conn {
@@ -102,23 +78,12 @@ struct generator {
 };
 
 static void options_parse(struct options *options, int argc, char **argv);
-static struct counter *counter_map(const char *path);
 static void generator_prepare(struct generator *generator);
 static void conn_open(struct generator *generator, struct conn *conn);
 static void conn_batch_start(struct generator *generator, struct conn *conn);
 static void generator_run(struct generator *generator);
 static void generator_report(const struct generator *generator, uint64_t elapsed_ns);
 static void generator_release(struct generator *generator);
-__attribute__((format(printf, 1, 2))) static _Noreturn void die(const char *format, ...);
-
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) {
-        die("clock_gettime: %m");
-    }
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 int main(int argc, char **argv)
 {
@@ -162,39 +127,11 @@ static _Noreturn void usage(void)
     exit(2);
 }
 
-static uint32_t number_parse(const char *text, uint32_t min, uint32_t max)
-{
-    char *end = NULL;
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < min || value > max) {
-        die("%s: not a number from %u to %u", text, min, max);
-    }
-    return (uint32_t)value;
-}
-
-static void address_parse(struct sockaddr_in *address, const char *text)
-{
-    char host[INET_ADDRSTRLEN];
-    const char *colon = strrchr(text, ':');
-    size_t host_size = colon == NULL ? sizeof(host) : (size_t)(colon - text);
-    if (host_size >= sizeof(host)) {
-        die("%s: not ADDRESS:PORT", text);
-    }
-    memcpy(host, text, host_size);
-    host[host_size] = '\0';
-    address->sin_family = AF_INET;
-    address->sin_port = htons((uint16_t)number_parse(colon + 1, 1, 65535));
-    if (inet_pton(AF_INET, host, &address->sin_addr) != 1) {
-        die("%s: not an IPv4 address", host);
-    }
-}
-
 static void option_take(struct options *options, int letter, const char *value)
 {
     switch (letter) {
     case 'a':
-        address_parse(&options->address, value);
+        client_address_parse(&options->address, value);
         break;
     case 'c':
         options->connection_count = number_parse(value, 1, CONNECTION_COUNT_MAX);
@@ -254,40 +191,7 @@ static void options_parse(struct options *options, int argc, char **argv)
     }
 }
 
-/* Without a file the counts are private memory. */
-static struct counter *counter_map(const char *path)
-{
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-    int fd = -1;
-    if (path != NULL) {
-        flags = MAP_SHARED;
-        fd = open(path, O_RDWR | O_CLOEXEC);
-        if (fd < 0 || ftruncate(fd, COUNTER_PAGE_SIZE) != 0) {
-            die("%s: %m", path);
-        }
-    }
-    void *page = mmap(NULL, COUNTER_PAGE_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
-    if (page == MAP_FAILED) {
-        die("mmap: %m");
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return page;
-}
-
 /* --- frames -------------------------------------------------------------------------------- */
-
-/* xorshift64: the same run sends the same bytes. */
-static uint64_t random_next(uint64_t *state)
-{
-    uint64_t x = *state;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    *state = x;
-    return x;
-}
 
 /* Write one character of two to four bytes; returns its size. */
 static size_t utf8_write(uint8_t *bytes, uint64_t random)
@@ -330,22 +234,6 @@ static void payload_fill(const struct options *options, uint64_t *random_state, 
     }
 }
 
-/* Write the two to ten bytes of a header without masking key; returns their number. */
-static size_t header_write(uint8_t *bytes, uint8_t opcode, uint8_t masked, uint64_t size)
-{
-    bytes[0] = (uint8_t)(FRAME_FIN | opcode);
-    if (size <= 125) {
-        bytes[1] = (uint8_t)(masked | size);
-        return 2;
-    }
-    size_t length_size = size <= 0xffff ? 2 : 8;
-    bytes[1] = (uint8_t)(masked | (length_size == 2 ? 126 : 127));
-    for (size_t i = 0; i < length_size; i++) {
-        bytes[2 + i] = (uint8_t)(size >> (8 * (length_size - 1 - i)));
-    }
-    return 2 + length_size;
-}
-
 /* Write one masked frame and, if asked for, the reply that an echo server owes us. */
 static void frame_write(const struct options *options, uint64_t *random_state, uint8_t *frame,
                         uint8_t *reply)
@@ -372,15 +260,6 @@ static void frame_write(const struct options *options, uint64_t *random_state, u
     if (reply != NULL && options->raw) {
         memcpy(reply, frame, (size_t)(payload - frame) + size);
     }
-}
-
-static void *memory_take(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (memory == NULL) {
-        die("out of memory");
-    }
-    return memory;
 }
 
 static void generator_prepare(struct generator *generator)
@@ -414,65 +293,15 @@ static void generator_prepare(struct generator *generator)
 
 /* --- connections --------------------------------------------------------------------------- */
 
-static void handshake_send(const struct options *options, int fd)
-{
-    char request[HANDSHAKE_SIZE];
-    int size = snprintf(request, sizeof(request),
-                        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\n"
-                        "Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
-                        "Sec-WebSocket-Version: 13\r\n\r\n",
-                        options->path, ntohs(options->address.sin_port), HANDSHAKE_KEY);
-    if (size < 0 || (size_t)size >= sizeof(request)) {
-        die("--path is too long");
-    }
-    if (send(fd, request, (size_t)size, MSG_NOSIGNAL) != size) {
-        die("handshake: send: %m");
-    }
-}
-
-/* The server sends nothing of its own after the handshake, so reading past its end cannot happen.
- */
-static void handshake_receive(int fd)
-{
-    char response[HANDSHAKE_SIZE];
-    size_t size = 0;
-    do {
-        ssize_t received = recv(fd, response + size, sizeof(response) - 1 - size, 0);
-        if (received < 0 && errno == EINTR) {
-            continue;
-        }
-        if (received <= 0) {
-            die(received == 0 ? "handshake: closed by the server" : "handshake: %m");
-        }
-        size += (size_t)received;
-        response[size] = '\0';
-    } while (size < sizeof(response) - 1 && strstr(response, "\r\n\r\n") == NULL);
-
-    if (strncmp(response, "HTTP/1.1 101 ", 13) != 0 || strstr(response, HANDSHAKE_ACCEPT) == NULL ||
-        memcmp(response + size - 4, "\r\n\r\n", 4) != 0) {
-        die("handshake: refused or wrong: %s", response);
-    }
-}
-
 /* Connect and upgrade, waiting for each step. */
 static void conn_open(struct generator *generator, struct conn *conn)
 {
     const struct options *options = generator->options;
-    conn->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (conn->fd < 0) {
-        die("socket: %m");
-    }
-    if (connect(conn->fd, (const struct sockaddr *)&options->address, sizeof(options->address)) !=
-        0) {
-        die("connect: %m");
-    }
-    int one = 1;
-    if (setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0) {
-        die("TCP_NODELAY: %m");
-    }
-    if (!options->raw) {
-        handshake_send(options, conn->fd);
-        handshake_receive(conn->fd);
+    conn->fd = client_connect(&options->address, false);
+    uint8_t rest[HANDSHAKE_SIZE];
+    /* The server sends nothing of its own, so that no reply can stand behind the handshake. */
+    if (!options->raw && client_upgrade(conn->fd, &options->address, options->path, rest) != 0) {
+        die("handshake: the server sent something behind its answer");
     }
     conn->frames = generator->frames;
     if (options->verify) {
@@ -627,17 +456,4 @@ static void generator_release(struct generator *generator)
     free(generator->recv_bytes);
     free(generator->frames);
     (void)close(generator->epoll_fd);
-}
-
-static _Noreturn void die(const char *format, ...)
-{
-    int err = errno; /* for %m */
-    va_list arguments;
-    va_start(arguments, format);
-    (void)fputs("bench-wsgen: ", stderr);
-    errno = err;
-    (void)vfprintf(stderr, format, arguments);
-    (void)fputs("\n", stderr);
-    va_end(arguments);
-    exit(1);
 }

@@ -233,13 +233,16 @@ bool core_turn(struct core *core)
 /* Does the layer above ask for its turn? */
 static bool layer_wants(const struct core *core)
 {
-    return core->layer_due || atomic_load_explicit(core->bell, memory_order_relaxed) != 0;
+    return core->layer_due_ns != 0 || atomic_load_explicit(core->bell, memory_order_relaxed) != 0;
 }
 
 __attribute__((noinline)) static void layer_work(struct core *core)
 {
-    core->layer_due = false;
-    core->layer_again_ns = core->layer->core_work(core->layer_state, (struct gyr_core *)core);
+    core->layer_due_ns = 0;
+    uint64_t again_ns = core->layer->core_work(core->layer_state, (struct gyr_core *)core);
+    if (core->layer_due_ns == 0) {
+        core->layer_due_ns = again_ns;
+    }
 }
 
 int core_layer_start(struct core *core)
@@ -321,8 +324,7 @@ static uint64_t wait_timeout(struct core *core)
         core->settle_soon = false;
         return 0;
     }
-    if (core->dirty_head != CORE_INDEX_NONE || core->ring->now_ns < core->spin_end_ns ||
-        core->layer_due) {
+    if (core->dirty_head != CORE_INDEX_NONE || core->ring->now_ns < core->spin_end_ns) {
         return 0;
     }
     uint64_t next_ms = timer_wheel_next(&core->wheel);
@@ -342,9 +344,8 @@ static uint64_t wait_timeout(struct core *core)
         return 0;
     }
     uint64_t timeout_ns = next_ms == UINT64_MAX ? UINT64_MAX : (next_ms - core->now_ms) * 1000000;
-    if (UNLIKELY(core->layer_again_ns != 0)) {
-        timeout_ns = MIN(timeout_ns, core->layer_again_ns);
-        core->layer_due = true;
+    if (UNLIKELY(core->layer_due_ns != 0)) {
+        timeout_ns = core->layer_due_ns == 1 ? 0 : MIN(timeout_ns, core->layer_due_ns);
     }
     return timeout_ns;
 }

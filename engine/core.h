@@ -121,9 +121,10 @@ struct core {
     struct heap *heap; /* owned */
     const struct ws_mask_ops *mask_ops;
     uint64_t now_ms;
-    uint32_t guard_flags; /* enum guard_flags */
-    bool visitors_used;   /* guard.visitors may be other than zero */
-    bool layer_due;       /* engine_core_due was called */
+    uint32_t guard_flags;  /* enum guard_flags */
+    bool visitors_used;    /* guard.visitors may be other than zero */
+    uint64_t layer_due_ns; /* core_work is called in the next turn, which begins after at most so
+                              long; 0: only when the bell rings */
     const _Atomic uint32_t
         *bell; /* borrowed from the layer, or layer_silence; partner: who rings */
     struct core_output out;
@@ -152,7 +153,6 @@ struct core {
     uint32_t quiet_count;
     const struct engine_layer *layer; /* borrowed; NULL: none */
     void *layer_state;
-    uint64_t layer_again_ns;        /* when core_work wants to be called; UINT64_MAX: not */
     bool layer_started;             /* core_stop is owed */
     size_t exchanges_size;          /* of the mapping of `exchanges` */
     _Atomic uint32_t layer_silence; /* a bell that never rings */

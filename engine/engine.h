@@ -83,6 +83,16 @@ struct gyr_core *engine_server_core(const struct gyr_server *server, unsigned in
 MUST_CHECK int engine_core_post(struct gyr_core *core, void (*fn)(struct gyr_core *core, void *arg),
                                 void *arg);
 
+/* Mail that takes no memory when it is sent: first member of something from memory_alloc. */
+struct engine_letter {
+    void *private_[5];
+};
+/* Any thread: as engine_core_post, but beyond mailbox_count_max too: for what has a bound of its
+ * own, and must not be lost. The memory is freed when `fn` has returned. GYR_ERR_CLOSED, and then
+ * nothing was taken. */
+MUST_CHECK int engine_core_give(struct gyr_core *core, struct engine_letter *letter,
+                                void (*fn)(struct gyr_core *core, void *arg), void *arg);
+
 /* Memory of the core's budgeted heap, for what peers can make grow; NULL past the budget. Its own
  * thread only. */
 void *engine_core_alloc(struct gyr_core *core, size_t size);
@@ -105,6 +115,11 @@ MUST_CHECK int engine_conn_may_send(const struct gyr_conn *conn);
 bool engine_conn_is_open(const struct gyr_conn *conn);
 /* Let on_drain come, when the queue is low. */
 void engine_conn_owe_drain(struct gyr_conn *conn);
+/* The core of a connection with this handle, which may be no core's index. */
+static inline unsigned engine_handle_core(struct gyr_handle handle)
+{
+    return (unsigned)(handle.id >> 48);
+}
 /* Any thread. */
 bool engine_handle_is_live(struct gyr_core *core_of_handle, struct gyr_handle handle);
 

@@ -231,7 +231,8 @@ int exchange_send_early(struct gyr_conn *conn, uint8_t opcode, unsigned flags, s
     struct transport *transport = conn->transport;
     struct http_state *state = transport->http.state;
     size_t wire_size = ws_frame_header_size(payload.size) + payload.size;
-    if (state->early_size + wire_size > transport->core->config->send_queue_size_max) {
+    uint32_t size_max = transport->core->config->send_queue_size_max;
+    if (state->early_size + wire_size > size_max || state->early_memory / 2 > size_max) {
         transport_refused(transport);
         return GYR_ERR_BACKPRESSURE;
     }
@@ -246,6 +247,7 @@ int exchange_send_early(struct gyr_conn *conn, uint8_t opcode, unsigned flags, s
     }
     state->early_tail = entry;
     state->early_size += (uint32_t)wire_size;
+    state->early_memory += (uint32_t)entry_memory(entry);
     return 0;
 }
 
@@ -275,7 +277,6 @@ int gyr_close(struct gyr_conn *conn, uint16_t close_code, struct gyr_span reason
         if ((conn->flags & EXCHANGE_F_CLOSE_SENT) != 0) {
             return GYR_ERR_CLOSED;
         }
-        conn->flags |= EXCHANGE_F_CLOSE_SENT;
         session_ws_send_close(conn->transport, close_code, span_internal(reason));
         return 0;
     case EXCHANGE_OPEN:

@@ -37,7 +37,7 @@ enum exchange_flags {
     EXCHANGE_F_IN_REQUEST = 1 << 12,   /* on_request is running: the head can be looked at */
     EXCHANGE_F_RESULT = 1 << 13,       /* gyr_finish has brought the result of what is pending */
     EXCHANGE_F_QUEUE_HIGH = 1 << 15,   /* GYR_QUEUE_HIGH was returned */
-    EXCHANGE_F_CLOSE_SENT = 1 << 14,   /* gyr_close came before on_open */
+    EXCHANGE_F_CLOSE_SENT = 1 << 14,   /* our Close is queued: before on_open, too */
 };
 
 /* The public name of an exchange is the same object. */
@@ -75,6 +75,7 @@ struct http_state {
     uint64_t window_size; /* bytes of the content since window_ms: body_rate_min */
     uint32_t window_ms;
     uint32_t early_size;      /* of early_head and what follows it, on the wire */
+    uint32_t early_memory;    /* the same, of the heap */
     uint64_t collect_max;     /* gyr_collect */
     struct entry *collected;  /* owned; gyr_collect */
     struct entry *early_head; /* owned; sent before the 101 */

@@ -18,10 +18,14 @@ static struct fanout_run *run_create(struct core *core, size_t capacity);
 static void run_unref(struct core *core, struct fanout_run *run);
 static enum engine_delivered deliver_early(struct engine_delivery *delivery,
                                            struct gyr_conn *exchange);
-static void conflate(struct engine_delivery *delivery, struct transport *transport);
+static struct keyed_entry *replaceable(const struct engine_delivery *delivery,
+                                       const struct transport *transport);
 static uint32_t limit_of(const struct engine_delivery *delivery);
 static bool limit_is_passed(const struct engine_delivery *delivery,
                             const struct transport *transport);
+static bool limit_is_passed_without(const struct engine_delivery *delivery,
+                                    const struct transport *transport, uint64_t size,
+                                    uint64_t memory);
 static enum engine_delivered deliver_full(struct engine_delivery *delivery,
                                           struct transport *transport);
 static bool oldest_drop(struct engine_delivery *delivery, struct transport *transport);
@@ -125,7 +129,9 @@ static int run_take_shared(struct engine_delivery *delivery)
 static uint8_t *run_append(struct engine_delivery *delivery, size_t size)
 {
     struct core *core = core_of(delivery);
-    struct engine_fanout *fanout = delivery->fanout;
+    /* What is kept of conflated messages is one here and one there: each is a run by itself, so
+     * that it does not keep those before and behind it. */
+    struct engine_fanout *fanout = delivery->policy != GYR_ROOM_CONFLATE ? delivery->fanout : NULL;
     struct fanout_run *run = fanout != NULL ? fanout->run : NULL;
     if (run == NULL || run->capacity - run->size < size) {
         size_t wanted = 0;
@@ -210,25 +216,23 @@ enum engine_delivered engine_deliver(struct engine_delivery *delivery, struct gy
 {
     struct core *core = core_of(delivery);
     struct transport *transport = conn->transport;
-    if (UNLIKELY(conn->state != EXCHANGE_OPEN)) {
-        int err = engine_conn_may_send(conn);
-        if (err < 0) {
-            return ENGINE_GONE;
-        }
-        if (conn->state == EXCHANGE_REQUEST) {
-            return deliver_early(delivery, conn);
-        }
-    }
-    if (UNLIKELY((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0)) {
+    if (UNLIKELY(conn->state != EXCHANGE_OPEN && engine_conn_may_send(conn) < 0)) {
         return ENGINE_GONE;
     }
     if (UNLIKELY(core->out.transport == transport)) {
         transport_flush_batch(transport); /* what its own callbacks have sent comes before */
     }
-    if (UNLIKELY(delivery->policy == GYR_ROOM_CONFLATE)) {
-        conflate(delivery, transport);
+    if (UNLIKELY((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0)) {
+        return ENGINE_GONE;
     }
-    if (UNLIKELY(limit_is_passed(delivery, transport))) {
+    if (UNLIKELY(conn->state == EXCHANGE_REQUEST)) {
+        return deliver_early(delivery, conn);
+    }
+    struct keyed_entry *older = NULL;
+    if (UNLIKELY(delivery->policy == GYR_ROOM_CONFLATE)) {
+        older = replaceable(delivery, transport);
+    }
+    if (UNLIKELY(older == NULL && limit_is_passed(delivery, transport))) {
         enum engine_delivered outcome = deliver_full(delivery, transport);
         if (outcome != ENGINE_QUEUED) {
             return outcome;
@@ -238,28 +242,46 @@ enum engine_delivered engine_deliver(struct engine_delivery *delivery, struct gy
         engine_conn_owe_drain(conn);
         return ENGINE_DROPPED_MEMORY;
     }
+    if (UNLIKELY(older != NULL)) {
+        delivery->removed.conflated++;
+        queue_drop(transport, older->link);
+    }
     return ENGINE_QUEUED;
 }
 
-/* Drop what the message replaces, if there is room for it then. */
-static void conflate(struct engine_delivery *delivery, struct transport *transport)
+/* What the message replaces if there is room for it then, or NULL. It goes when the newer one is
+ * queued: without memory for that it is better than nothing. */
+static struct keyed_entry *replaceable(const struct engine_delivery *delivery,
+                                       const struct transport *transport)
 {
     struct keyed_entry *older =
         conflation_find(transport->core, transport->index, delivery->room, delivery->key);
     if (older == NULL || (older->run_entry.entry.flags & RUN_ENTRY_F_SENT) != 0) {
-        return; /* a message that is on its way is not replaced but followed */
+        return NULL; /* a message that is on its way is not replaced but followed */
     }
-    uint64_t others_size = transport->queued_size - older->run_entry.entry.size;
-    if (others_size + delivery->size <= limit_of(delivery)) {
-        delivery->removed.conflated++;
-        queue_drop(transport, older->link);
-    }
+    const struct entry *entry = &older->run_entry.entry;
+    bool passed = limit_is_passed_without(delivery, transport, entry->size,
+                                          (uint32_t)run_entry_memory(entry));
+    return passed ? NULL : older;
 }
 
-/* Before its upgrade is accepted a connection keeps copies. */
+/* Before its upgrade is accepted a connection keeps copies. There a message can neither be held
+ * until one in parts is complete (RFC 6455 section 5.4) nor be taken out again. */
 static enum engine_delivered deliver_early(struct engine_delivery *delivery,
                                            struct gyr_conn *exchange)
 {
+    struct transport *transport = exchange->transport;
+    const struct http_state *state = transport->http.state;
+    uint32_t limit = limit_of(delivery);
+    if ((exchange->flags & EXCHANGE_F_SENDING_PARTS) != 0 || state->early_memory / 2 > limit ||
+        (uint64_t)state->early_size + delivery->size > limit) {
+        if (delivery->policy == GYR_ROOM_CLOSE) {
+            transport_mark(transport, TRANSPORT_F_CUT);
+            return ENGINE_CLOSED;
+        }
+        transport_refused(transport);
+        return ENGINE_DROPPED;
+    }
     const struct engine_shared *shared = delivery->run->shared;
     const uint8_t *frame = delivery->run->bytes + delivery->start;
     struct engine_track *track = delivery->track;
@@ -292,6 +314,16 @@ static bool limit_is_passed(const struct engine_delivery *delivery,
     uint32_t limit = limit_of(delivery);
     return (uint64_t)transport->queued_size + delivery->size > limit ||
            transport->queue_memory / 2 > limit;
+}
+
+/* Would it be, if so much of the queue were not there? */
+static bool limit_is_passed_without(const struct engine_delivery *delivery,
+                                    const struct transport *transport, uint64_t size,
+                                    uint64_t memory)
+{
+    uint32_t limit = limit_of(delivery);
+    return transport->queued_size - size + delivery->size > limit ||
+           (transport->queue_memory - memory) / 2 > limit;
 }
 
 /* There is no room: do what the policy says. ENGINE_QUEUED: now there is. */
@@ -337,12 +369,15 @@ static bool entry_is_droppable(const struct engine_delivery *delivery, const str
  * enough. */
 static bool oldest_drop(struct engine_delivery *delivery, struct transport *transport)
 {
-    uint32_t limit = limit_of(delivery);
-    uint64_t droppable = 0;
+    uint64_t size_max = 0;
+    uint64_t memory_max = 0;
     for (const struct entry *entry = transport->queue_head; entry != NULL; entry = entry->next) {
-        droppable += entry_is_droppable(delivery, entry) ? entry->size : 0;
+        if (entry_is_droppable(delivery, entry)) {
+            size_max += entry->size;
+            memory_max += run_entry_memory(entry);
+        }
     }
-    if (delivery->size > limit || transport->queued_size - droppable + delivery->size > limit) {
+    if (limit_is_passed_without(delivery, transport, size_max, memory_max)) {
         return false;
     }
     struct entry **place = &transport->queue_head;
@@ -363,12 +398,14 @@ static bool oldest_drop(struct engine_delivery *delivery, struct transport *tran
             transport->queued_size -= size;
         }
     }
-    return !limit_is_passed(delivery, transport);
+    return true;
 }
 
 /* It reads too slowly: nothing more of the room, and a Close that does not wait behind it. */
 static void slow_close(struct engine_delivery *delivery, struct transport *transport)
 {
+    struct gyr_conn *exchange = transport->exchange;
+    exchange->flags |= EXCHANGE_F_CLOSE_SENT; /* that is what becomes of those that are dropped */
     struct entry **place = &transport->queue_head;
     while (*place != NULL) {
         if (!entry_is_droppable(delivery, *place)) {
@@ -382,10 +419,10 @@ static void slow_close(struct engine_delivery *delivery, struct transport *trans
         }
         queue_drop(transport, place);
     }
-    if (transport->exchange->state == EXCHANGE_OPEN) {
+    if (exchange->state == EXCHANGE_OPEN) {
         session_ws_close(transport, WS_CLOSE_TRY_LATER, SPAN_LITERAL("too slow"));
     } else {
-        transport_mark(transport, TRANSPORT_F_CUT);
+        session_ws_send_close(transport, WS_CLOSE_TRY_LATER, SPAN_LITERAL("too slow"));
     }
 }
 
@@ -509,8 +546,9 @@ void run_entry_release(struct transport *transport, struct entry *entry, bool ta
     run_unref(core, run_entry->run);
     transport_free(transport, run_entry, memory_of_flags(flags));
     if (tracked.track != NULL) {
-        bool gone =
-            transport->state == TRANSPORT_CLOSING || (transport->flags & TRANSPORT_F_LOST) != 0;
+        bool gone = transport->state == TRANSPORT_CLOSING ||
+                    (transport->flags & TRANSPORT_F_LOST) != 0 || transport->exchange == NULL ||
+                    (transport->exchange->flags & EXCHANGE_F_CLOSE_SENT) != 0;
         int err = taken                       ? 0
                   : tracked.track->cancelling ? GYR_ERR_TIMEOUT
                   : gone                      ? GYR_ERR_CLOSED
@@ -535,6 +573,7 @@ void run_entry_split(struct transport *transport, struct entry *entry)
         return;
     }
     *rest = *run_entry;
+    rest->entry.flags &= (uint8_t)~RUN_ENTRY_F_SENT;
     rest->start += kept;
     rest->entry.size -= kept;
     rest->run->count++;

@@ -62,7 +62,7 @@ void engine_core_set_bell(struct gyr_core *core, const _Atomic uint32_t *bell)
 
 void engine_core_due(struct gyr_core *core)
 {
-    ((struct core *)core)->layer_due = true;
+    ((struct core *)core)->layer_due_ns = 1;
 }
 
 void engine_core_wake(struct gyr_core *core, struct gyr_core *from)
@@ -85,6 +85,15 @@ int engine_core_post(struct gyr_core *core, void (*fn)(struct gyr_core *core, vo
 {
     struct mail mail = {.run = mail_call, .fn.post = fn, .arg = arg};
     return mailbox_put(&((struct core *)core)->mailbox, &mail, NULL);
+}
+
+int engine_core_give(struct gyr_core *core, struct engine_letter *letter,
+                     void (*fn)(struct gyr_core *core, void *arg), void *arg)
+{
+    static_assert(sizeof(*letter) >= sizeof(struct mail), "a letter is mail");
+    struct mail *mail = (struct mail *)(void *)letter;
+    *mail = (struct mail){.run = mail_call, .fn.post = fn, .arg = arg};
+    return mailbox_give(&((struct core *)core)->mailbox, mail);
 }
 
 void *engine_core_alloc(struct gyr_core *core_public, size_t size)
@@ -161,10 +170,11 @@ bool engine_handle_is_live(struct gyr_core *core_public, struct gyr_handle handl
     const struct core *core = core_of(core_public);
     uint32_t index = handle.id & 0xffffff;
     uint32_t generation = (uint32_t)(handle.id >> 24) & 0xffffff;
-    if (handle.id >> 48 != core->index || index >= core->config->connections_max) {
+    if (handle.id >> 48 != core->index || index >= core->config->connections_max ||
+        generation == 0) {
         return false;
     }
-    /* Partner: exchange_release. */
-    return atomic_load_explicit(&exchange_at(core, index)->generation, memory_order_relaxed) ==
-           generation;
+    /* Partner: exchange_release. A slot that was never used has the generation of no handle, 0. */
+    return generation != 0 && atomic_load_explicit(&exchange_at(core, index)->generation,
+                                                   memory_order_relaxed) == generation;
 }

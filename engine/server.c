@@ -27,7 +27,6 @@ int engine_server_create(const struct gyr_settings *settings, const struct gyr_s
                          const struct engine_layer *layer, struct gyr_server **server_out,
                          struct gyr_error *error)
 {
-    ASSERT(layer == NULL);
     if (service->size == 0 || service->conn_data_size > 65536) {
         return ERROR_SET(error, GYR_ERR_ARGUMENT,
                          "gyr_service: size = %zu, conn_data_size = %zu; set size to "

@@ -589,6 +589,7 @@ void session_ws_send_close(struct transport *transport, uint16_t close_code, str
 {
     uint8_t payload[WS_CONTROL_SIZE_MAX];
     size_t size = ws_close_write(payload, close_code, reason);
+    transport->exchange->flags |= EXCHANGE_F_CLOSE_SENT;
     if (UNLIKELY((transport->exchange->flags & EXCHANGE_F_SENDING_PARTS) != 0)) {
         transport_drop_held(transport); /* no message may follow the Close */
     }

@@ -370,7 +370,7 @@ void transport_timer_update(struct transport *transport)
     } else if (transport->state == TRANSPORT_LINGER || transport->state == TRANSPORT_ENDING) {
         due_lower(&due, transport->phase_ms, config->close_timeout_ms);
     }
-    if (transport->queue_head != NULL) {
+    if (transport->queue_head != NULL && !queue_is_held(transport)) {
         due_lower(&due, transport->send_ms, config->send_timeout_ms);
     }
     if (transport->exchange != NULL && transport->exchange->timer_set) {
@@ -394,7 +394,7 @@ void transport_on_timer(struct transport *transport)
     if (transport->state == TRANSPORT_CLOSING) {
         return;
     }
-    if ((transport->queue_head != NULL &&
+    if ((transport->queue_head != NULL && !queue_is_held(transport) &&
          limit_passed(transport, transport->send_ms, config->send_timeout_ms)) ||
         (ending && transport->queue_head == NULL &&
          limit_passed(transport, transport->phase_ms, config->close_timeout_ms))) {

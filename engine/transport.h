@@ -308,6 +308,16 @@ void queue_drop(struct transport *transport, struct entry **place);
 void queue_pop(struct transport *transport, bool taken);
 /* Let `entry` be what `place` points to. */
 void queue_link(struct entry **place, struct entry *entry);
+/* Does its head wait for the end of a message that is sent in parts? Then nobody waits for the
+ * peer. */
+bool queue_is_held(const struct transport *transport);
+
+struct queue_amount {
+    uint32_t size;
+    uint32_t memory;
+};
+/* What of the queue is held: the message it waits for must not wait for it. */
+struct queue_amount queue_held_amount(const struct transport *transport);
 /* Is its head in the hands of the kernel? */
 bool queue_is_sent(const struct transport *transport);
 /* Copy small entries at the head that follow each other into one, so that they cost one send. */

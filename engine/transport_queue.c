@@ -105,13 +105,13 @@ void transport_queue(struct transport *transport, struct entry *entry)
     if (entry->kind != ENTRY_RAW) {
         entry->header_size = (uint8_t)ws_frame_header_size(entry->size);
     }
-    bool was_empty = transport->queue_head == NULL;
+    bool was_idle = transport->queue_head == NULL || queue_is_held(transport);
     transport->core->message.in_place = NULL;
     queue_put(transport, queue_place(transport, entry), entry);
     if (transport_queue_status(transport) != 0) {
         transport->flags |= TRANSPORT_F_DRAIN_OWED;
     }
-    if (was_empty) {
+    if (was_idle) {
         transport->send_ms = core_now32(transport->core);
         transport_timer_update(transport);
     }
@@ -214,8 +214,31 @@ static struct entry **queue_held(struct transport *transport)
     return place;
 }
 
+bool queue_is_held(const struct transport *transport)
+{
+    return transport->queue_head != NULL && entry_is_held(transport->queue_head);
+}
+
+struct queue_amount queue_held_amount(const struct transport *transport)
+{
+    struct queue_amount held = {0};
+    if (LIKELY(transport->queue_tail == NULL || !entry_is_held(transport->queue_tail))) {
+        return held;
+    }
+    for (const struct entry *entry = transport->queue_head; entry != NULL; entry = entry->next) {
+        if (entry_is_held(entry)) {
+            held.size += entry->size;
+            held.memory += (uint32_t)run_entry_memory(entry);
+        }
+    }
+    return held;
+}
+
 void transport_release_held(struct transport *transport)
 {
+    if (queue_is_held(transport)) {
+        transport->send_ms = core_now32(transport->core); /* the peer's time begins */
+    }
     for (struct entry *entry = *queue_held(transport); entry != NULL; entry = entry->next) {
         entry->flags &= (uint8_t)~RUN_ENTRY_F_HELD;
         transport_mark(transport, 0);

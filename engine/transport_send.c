@@ -180,16 +180,17 @@ size_t transport_queued_size(const struct transport *transport)
 bool transport_is_full(struct transport *transport, size_t size)
 {
     size_t size_max = transport->core->config->send_queue_size_max;
-    if (transport->queue_memory / 2 > size_max) {
-        return true; /* many tiny messages: what they take beside their bytes is limited too */
-    }
-    if (transport_queued_size(transport) + size <= size_max) {
+    /* Many tiny messages: what they take beside their bytes is limited too. */
+    if (LIKELY(transport->queue_memory / 2 <= size_max &&
+               transport_queued_size(transport) + size <= size_max)) {
         return false;
     }
     if (transport->core->out.transport == transport) {
         transport_flush_batch(transport);
     }
-    return transport_queued_size(transport) + size > size_max;
+    struct queue_amount held = queue_held_amount(transport);
+    return (transport->queue_memory - held.memory) / 2 > size_max ||
+           transport_queued_size(transport) - held.size + size > size_max;
 }
 
 void transport_refused(struct transport *transport)
@@ -304,12 +305,12 @@ static void rest_keep(struct transport *transport, const uint8_t *bytes, size_t 
     STATS_ADD(&core->stats, copied_bytes, size);
     memcpy(entry_payload(entry), bytes, size);
     entry->size = (uint32_t)size;
-    bool was_empty = transport->queue_head == NULL;
+    bool was_idle = transport->queue_head == NULL || queue_is_held(transport);
     queue_put(transport, &transport->queue_head, entry);
     if (transport_queue_status(transport) != 0) {
         transport->flags |= TRANSPORT_F_DRAIN_OWED;
     }
-    if (was_empty) {
+    if (was_idle) {
         transport->send_ms = core_now32(core);
         transport_timer_update(transport);
     }
@@ -321,7 +322,7 @@ void transport_flush_queue(struct transport *transport)
 {
     struct entry *head = transport->queue_head;
     if (head == NULL || transport_is_sending(transport) || transport->state == TRANSPORT_CLOSING ||
-        (head->kind == ENTRY_RUN && (head->flags & RUN_ENTRY_F_HELD) != 0)) {
+        queue_is_held(transport)) {
         return;
     }
     if (head->next != NULL) {
@@ -340,14 +341,16 @@ static void queue_send(struct transport *transport)
         run_entry_split(transport, entry);
     }
     bool quiet = entry->kind == ENTRY_RUN && (entry->flags & RUN_ENTRY_F_SENT) == 0 &&
-                 transport->state == TRANSPORT_OPEN;
+                 transport->state == TRANSPORT_OPEN && core->quiet_count < core->slots.end;
     const uint8_t *bytes = entry_frame(entry) + entry->sent;
     transport->flags |= quiet ? TRANSPORT_F_TURN_SEND : TRANSPORT_F_SENDING;
     transport->inflight++;
     if (quiet) {
         transport->turn_send = TURN_SEND_QUEUE;
         core->quiet_sends[core->quiet_count++] = transport->index;
-        core->settle_soon |= (transport->flags & TRANSPORT_F_DRAIN_OWED) != 0;
+        /* Nothing wakes the core when it has gone well. */
+        core->settle_soon |= (transport->flags & TRANSPORT_F_DRAIN_OWED) != 0 ||
+                             entry->next != NULL || (entry->flags & RUN_ENTRY_F_TRACKED) != 0;
     }
     /* Nothing may be added to what is on its way: its size is what a completion is compared with. */
     entry->flags |= entry->kind == ENTRY_RUN ? RUN_ENTRY_F_SENT : 0;
@@ -436,7 +439,8 @@ static void drain_check(struct transport *transport)
 bool transport_is_drained(const struct transport *transport)
 {
     uint32_t low = transport->core->config->send_queue_low;
-    return transport_queued_size(transport) <= low &&
-           (transport->queue_memory / 2 <= low || transport->queue_head == NULL ||
+    struct queue_amount held = queue_held_amount(transport);
+    return transport_queued_size(transport) - held.size <= low &&
+           ((transport->queue_memory - held.memory) / 2 <= low || transport->queue_head == NULL ||
             transport->queue_head->next == NULL);
 }

@@ -7,6 +7,8 @@
  *   rooms.c      rooms and members of one core
  *   publish.c    one message to many: local fan-out, the broadcast ring, completions
  *   names.c      text ids
+ *   handles.c    calls on connections by handle or text id, from any thread
+ *   snapshot.c   snapshots and walks
  *   backend*.c   the seam to other nodes, and what stands there when there are none */
 #ifndef HUB_HUB_H
 #define HUB_HUB_H
@@ -17,6 +19,7 @@
 #include "gyr/gyr.h"
 #include "hub/registry.h"
 #include "hub/rooms.h"
+#include "hub/snapshot.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -66,6 +69,7 @@ struct hub_core {
 
     /* Any thread. */
     alignas(CACHE_LINE) _Atomic(struct completion *) completed; /* for `done` on this core */
+    struct snapshots snapshots;
     _Atomic uint64_t held; /* publishes that others could not make because of this core */
 };
 

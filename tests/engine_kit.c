@@ -367,6 +367,8 @@ void kit_start(struct kit *kit)
         .peers = kit->peers,
         .peer_count = 1,
         .addresses = kit->addresses,
+        .layer = kit->layer,
+        .layer_state = kit,
     };
     struct gyr_error error;
     if (core_create(&config, &kit->core, &error) < 0) {
@@ -376,6 +378,9 @@ void kit_start(struct kit *kit)
     kit->peers[0] = kit->core;
     kit->ring = (struct kit_ring *)(void *)kit->core->ring;
     *(struct kit **)kit->core->data = kit;
+    if (core_layer_start(kit->core) < 0) {
+        kit_broken("the layer does not start");
+    }
     kit_run(kit);
 }
 

@@ -96,7 +96,8 @@ struct kit {
     bool quiet;          /* upcalls are counted, and not logged */
     int fd;              /* the connection that the calls below are about */
     struct address peer; /* of connections made from now on; its port will be their fd */
-    struct address_table *addresses; /* borrowed; for kit_start */
+    struct address_table *addresses;  /* borrowed; for kit_start */
+    const struct engine_layer *layer; /* borrowed; for kit_start; its state is the kit */
 
     /* To be looked at. */
     struct core *core;

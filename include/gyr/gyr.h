@@ -946,6 +946,27 @@ struct gyr_room_stats {
 GYR_API GYR_MUST_CHECK int gyr_room_stats(const struct gyr_server *server, struct gyr_span room,
                                           struct gyr_room_stats *stats, size_t size);
 
+/* Who is in a room: the text ids of its members, if its rule asks for presence. With a cluster
+ * backend those of all processes. */
+struct gyr_presence;
+
+/* Any thread: find out, and then call done(core, arg, presence) on core `core_index`, once. The
+ * list is given away with that: release it with gyr_presence_free. GYR_ERR_UNSUPPORTED if the
+ * room's rule does not ask for presence, or the backend knows none; GYR_ERR_STATE before the cores
+ * are made; GYR_ERR_ARGUMENT, GYR_ERR_MEMORY, GYR_ERR_BACKPRESSURE, GYR_ERR_CLOSED. Then `done` is
+ * not called. If the core ends before the answer is there, it is not called either. */
+GYR_API GYR_MUST_CHECK int
+gyr_presence(struct gyr_server *server, struct gyr_span room, unsigned core_index,
+             void (*done)(struct gyr_core *core, void *arg, struct gyr_presence *presence),
+             void *arg);
+/* 0, or why it is not known: GYR_ERR_MEMORY, what the backend said. */
+GYR_API int gyr_presence_error(const struct gyr_presence *presence);
+GYR_API size_t gyr_presence_count(const struct gyr_presence *presence);
+/* In no order; lives as long as the list. */
+GYR_API struct gyr_span gyr_presence_at(const struct gyr_presence *presence, size_t index);
+/* Any thread. */
+GYR_API void gyr_presence_free(struct gyr_presence *presence);
+
 /* ---- 10. Statistics -------------------------------------------------------------------------- */
 
 /* X(name, what it counts). Counters grow for ever; those marked now go up and down. */
