@@ -202,6 +202,10 @@ void ledger_visit_ended(struct visit *visit)
         stay->leave_start = MIN(stay->leave_start, guest->ended);
         /* It is a member up to some time after its last upcall; nothing is queued to it any more. */
         stay->leave_end = MIN(stay->leave_end, guest->ended);
+        if (world->ledger->room[stay->room].policy == GYR_ROOM_CLOSE &&
+            stay->join_start < guest->open_end) {
+            visit->client->excuses |= EXCUSE_POLICY; /* no Close can be sent before the 101 */
+        }
     }
     guest->now = 0;
     guest->is_leaving = true;
