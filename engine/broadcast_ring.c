@@ -166,14 +166,12 @@ int broadcast_claim(struct broadcast_ring *ring, unsigned lane, unsigned from,
     uint64_t position;
     int err = lane_claim(ring, lane, &position, held_by);
     if (UNLIKELY(err < 0)) {
-        if (from == BROADCAST_NOBODY) {
-            return err;
-        }
+        unsigned waiter = from == BROADCAST_NOBODY ? 0 : from;
         point(ring, BROADCAST_AT_WAITING);
         /* Partners: broadcast_done, and broadcast_commit of the last entry of this slot. Either
          * sees this bit when it has made room, or made it before the second try looks. */
-        atomic_fetch_or_explicit(&ring->lanes[lane].waits[from / BROADCAST_WORD_CORES].room,
-                                 core_bit(from), memory_order_seq_cst);
+        atomic_fetch_or_explicit(&ring->lanes[lane].waits[waiter / BROADCAST_WORD_CORES].room,
+                                 core_bit(waiter), memory_order_seq_cst);
         err = lane_claim(ring, lane, &position, held_by);
         if (err < 0) {
             return err;
@@ -183,13 +181,21 @@ int broadcast_claim(struct broadcast_ring *ring, unsigned lane, unsigned from,
     claim->position = position;
     claim->lane = lane;
     claim->from = from;
+    memset(claim->targets, 0, ring->word_count * sizeof(claim->targets[0]));
+    broadcast_claim_also(ring, interest, claim);
+    return 0;
+}
+
+void broadcast_claim_also(const struct broadcast_ring *ring,
+                          const struct broadcast_interest *interest,
+                          struct broadcast_claim *claim)
+{
     claim->target_count = 0;
     for (unsigned i = 0; i < ring->word_count; i++) {
         /* After the claim; partner: broadcast_join, which reads the tail after it has set a bit. */
-        claim->targets[i] = atomic_load_explicit(&interest->words[i], memory_order_seq_cst);
+        claim->targets[i] |= atomic_load_explicit(&interest->words[i], memory_order_seq_cst);
         claim->target_count += (unsigned)__builtin_popcountll(claim->targets[i]);
     }
-    return 0;
 }
 
 static int lane_claim(struct broadcast_ring *ring, unsigned lane_index, uint64_t *position,
@@ -283,6 +289,12 @@ void broadcast_commit(struct broadcast_ring *ring, const struct broadcast_claim 
     /* An entry for nobody is free at once, and with several words the last target of one may be
      * done before the next is written. */
     lane_tell(ring, claim->lane, claim->from);
+}
+
+void broadcast_call(struct broadcast_ring *ring, unsigned core, unsigned from)
+{
+    ASSERT(core < ring->config.core_count);
+    seat_ring(ring, core, UINT32_C(1), from);
 }
 
 uint64_t broadcast_tail(const struct broadcast_ring *ring, unsigned lane)

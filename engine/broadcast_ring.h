@@ -92,7 +92,8 @@ void broadcast_ring_destroy(struct broadcast_ring *ring);
 /* Claim the next position of a lane, then read the interest: claim->target_count cores will get the
  * entry. GYR_ERR_BACKPRESSURE if the lane is full: *held_by is a core that has not yet moved past
  * the entry that stands there (or BROADCAST_NOBODY: its producer has not committed it yet), and
- * `from`, if it is a core, gets BROADCAST_ROOM_BIT in its bell when there may be room again. */
+ * `from` gets BROADCAST_ROOM_BIT in its bell when there may be room again; core 0 does for
+ * BROADCAST_NOBODY. */
 MUST_CHECK int broadcast_claim(struct broadcast_ring *ring, unsigned lane, unsigned from,
                                const struct broadcast_interest *interest,
                                struct broadcast_claim *claim, unsigned *held_by);
@@ -101,6 +102,15 @@ MUST_CHECK int broadcast_claim(struct broadcast_ring *ring, unsigned lane, unsig
  * 0 by the caller nobody gets it. */
 void broadcast_commit(struct broadcast_ring *ring, const struct broadcast_claim *claim,
                       struct broadcast_entry entry);
+
+/* Between claim and commit: whoever wants this, too, gets the entry. */
+void broadcast_claim_also(const struct broadcast_ring *ring,
+                          const struct broadcast_interest *interest,
+                          struct broadcast_claim *claim);
+
+/* Any thread: ring the bell of a core, as an entry of lane 0 for it would. For what does not go
+ * through the ring; written before. `from` is the calling core, or BROADCAST_NOBODY. */
+void broadcast_call(struct broadcast_ring *ring, unsigned core, unsigned from);
 
 /* The position after the last that was claimed. */
 uint64_t broadcast_tail(const struct broadcast_ring *ring, unsigned lane);

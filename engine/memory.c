@@ -158,6 +158,11 @@ void *memory_alloc(size_t size)
     return calloc(1, size);
 }
 
+void *memory_take(size_t size)
+{
+    return malloc(size);
+}
+
 void memory_free(void *pointer)
 {
     free(pointer);

@@ -34,6 +34,8 @@ void memory_unmap(void *pointer, size_t size);
 
 /* Small long-lived memory of any thread, zeroed; NULL when there is none. */
 void *memory_alloc(size_t size);
+/* The same, not zeroed. */
+void *memory_take(size_t size);
 void memory_free(void *pointer);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections by name, from any thread: their text ids, and calls that are made on their cores. Such
- * a call is a letter in the mailbox of the connection's core, with the payload copied into it;
+/* Connections by name, from any thread: their text ids, and calls that are made on their cores.
+ * Such a call is a letter in the mailbox of the connection's core, with the payload copied into it;
  * letters of one thread to one core keep their order, and so do its calls for one connection. */
 #include "hub/hub.h"
 #include "hub/names.h"

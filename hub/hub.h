@@ -2,21 +2,26 @@
 /* The hub: who is connected and who hears what. It is a layer above the engine (struct engine_layer
  * in engine/engine.h): one struct hub for a server, one struct hub_core for each of its cores.
  *
- *   hub.c        begins and ends with the server and its cores; rules; events of rooms
- *   registry.c   the rooms of all cores: name -> struct room_shared
- *   rooms.c      rooms and members of one core
- *   publish.c    one message to many: local fan-out, the broadcast ring, completions
- *   names.c      text ids
- *   handles.c    calls on connections by handle or text id, from any thread
- *   snapshot.c   snapshots and walks
- *   backend*.c   the seam to other nodes, and what stands there when there are none */
+ *   hub.c         begins and ends with the server and its cores; rules
+ *   members.c     gyr_join and its kin; events of rooms
+ *   registry.c    the rooms of all cores: name -> struct room_shared
+ *   rooms.c       rooms and members of one core
+ *   publish.c     gyr_publish and its kin; what goes into the broadcast ring
+ *   deliver.c     what comes out of it; one message to the members on one core
+ *   completion.c  what became of a message, for who asks
+ *   names.c       text ids
+ *   handles.c     calls on connections by handle or text id, from any thread
+ *   snapshot.c    snapshots and walks
+ *   backend*.c    the seam to other nodes, and what stands there when there are none */
 #ifndef HUB_HUB_H
 #define HUB_HUB_H
 
 #include "base/base.h"
 #include "base/hash.h"
+#include "base/list.h"
 #include "engine/engine.h"
 #include "gyr/gyr.h"
+#include "hub/backend.h"
 #include "hub/registry.h"
 #include "hub/rooms.h"
 #include "hub/snapshot.h"
@@ -25,7 +30,6 @@
 #include <stdatomic.h>
 
 struct completion;
-struct gyr_backend;
 struct name;  /* hub/names.h: the text id of one connection */
 struct names; /* hub/names.h */
 
@@ -34,22 +38,22 @@ struct names; /* hub/names.h */
 struct member {
     struct name *name; /* owned by hub/names.c; NULL: no text id */
     union {
-        struct seat seat;    /* seat_capacity is 0: the one room it may have, if seat_count is 1 */
-        struct seats *seats; /* owned; otherwise: on the core's heap (hub/rooms.c) */
-    } rooms;
+        struct seat one;   /* seat_capacity is 0: the only room, if seat_count is 1 */
+        struct seat *many; /* owned; otherwise */
+    } seats;
     uint64_t dropped; /* messages of rooms that it was not given; gyr_take_dropped */
     uint32_t seat_count;
     uint32_t seat_capacity;
 };
-static_assert(sizeof(struct member) == 32, "two share a cache line, and none has two");
+static_assert(sizeof(struct member) == 32, "two to a cache line, and none across two");
 
-/* What has happened to a room, and on_room has not been told yet. */
+/* What has happened to a room, for on_room. */
 struct room_news {
     struct room_news *next;
-    enum gyr_room_event event;
     uint64_t event_number;
+    enum gyr_room_event event;
     uint32_t name_size;
-    uint8_t name[];
+    char name[];
 };
 
 /* Of one core. Its own thread only, but for the last part. */
@@ -58,19 +62,21 @@ struct hub_core {
     struct gyr_core *core; /* borrowed; NULL before its start */
     struct stats *stats;   /* borrowed: engine_core_stats */
     unsigned index;
-    uint32_t conns_max;     /* engine_core_conns_max */
+    uint32_t conns_max;
     struct member *members; /* owned; mapped: conns_max */
     struct rooms rooms;
-    struct room_news *news_first; /* owned; for on_room, in their order */
+    struct room_news *news_first; /* owned; in the order of their events */
     struct room_news *news_last;
-    uint64_t all_floor[BROADCAST_LANES_MAX]; /* of hub->everybody */
-    bool ended;                              /* core_stop has been called */
-    bool refused; /* one of its publishes was: on_publish_ready is owed */
+    struct list cancel_next; /* struct completion_part: to be taken back in the next turn ... */
+    struct list cancel_now;  /* ... and in this one */
+    bool refused; /* a full lane refused a publish of this core: on_publish_ready is owed */
+    bool ended;   /* core_stop has been called */
 
     /* Any thread. */
-    alignas(CACHE_LINE) _Atomic(struct completion *) completed; /* for `done` on this core */
+    alignas(CACHE_LINE) _Atomic(struct completion *) completed; /* owned; `done` is to be called */
+    _Atomic uint64_t held; /* messages that others could not publish because of this core */
+    _Atomic bool ready;    /* on_publish_ready is to be called: others have made room */
     struct snapshots snapshots;
-    _Atomic uint64_t held; /* publishes that others could not make because of this core */
 };
 
 /* Of a server. */
@@ -79,22 +85,26 @@ struct hub {
     const struct gyr_config *config;
     const struct gyr_service *service;
     unsigned core_count;
-    unsigned lane_count;
-    struct hash_secret secret; /* of all hashes of names */
-    struct room_rule *rules;   /* owned */
+    struct hash_secret secret;   /* of all hashes of names */
+    struct gyr_room_rule *rules; /* owned, with their patterns */
     size_t rule_count;
-    struct hub_core **cores;           /* owned; each on lines of its own */
-    struct broadcast_ring *ring;       /* owned */
-    struct registry *registry;         /* owned */
-    struct names *names;               /* owned; hub/names.h */
-    const struct gyr_backend *backend; /* borrowed; never NULL once made */
-    void *backend_state;               /* owned by the backend */
+    struct hub_core **cores;     /* owned; each on lines of its own */
+    struct broadcast_ring *ring; /* owned */
+    struct registry *registry;   /* owned */
+    struct names *names;         /* owned; hub/names.h */
+    struct backend backend;
+    struct broadcast_interest
+        everybody; /* every core from its start to its end: for messages to all
+                                            WebSockets */
 
     /* Any thread. */
     alignas(CACHE_LINE) _Atomic uint64_t broadcast_size; /* bytes of messages on their way */
-    _Atomic uint32_t cores_live;  /* cores that have started and have not ended */
-    _Atomic bool size_refused;    /* somebody waits for broadcast_size to fall */
-    _Atomic bool foreign_refused; /* a thread that is no core was: core 0 owes on_publish_ready */
+    _Atomic uint64_t size_waits[BROADCAST_WORDS_MAX]; /* cores that wait for that to fall (partner:
+                                                         the load in message_free) */
+    _Atomic uint32_t cores_ended;
+    _Atomic bool refused;           /* a full lane refused a thread that is no core: core 0 owes
+                             on_publish_ready (partner: publish_is_ready) */
+    _Atomic uint64_t refused_count; /* messages of such threads; core 0 adds them to its own */
 };
 
 /* The layer itself, for engine_server_create and for tests that make a core without a server. */
@@ -125,11 +135,32 @@ static inline uint64_t hub_hash(const struct hub *hub, struct gyr_span name)
     return hash_bytes(&hub->secret, name.ptr, name.size);
 }
 
-/* The rule that holds for a room, or NULL. Any thread. */
-const struct room_rule *hub_rule(const struct hub *hub, struct gyr_span name);
+/* The rule that holds for rooms of this name, or NULL. Any thread. */
+const struct gyr_room_rule *hub_rule(const struct hub *hub, struct gyr_span name);
 
-/* on_room will be told, once the callback that did it has returned. */
-void hub_room_event(struct hub_core *core, struct gyr_span name, enum gyr_room_event event,
-                    uint64_t event_number);
+/* Any thread, all cores are made. */
+struct gyr_core *hub_core_at(const struct hub *hub, unsigned index);
+/* Any thread, all cores are made: let a core look at what others have for it. `from` is the calling
+ * core, or NULL. */
+void hub_call(struct hub *hub, unsigned index, const struct hub_core *from);
+/* Any thread, all cores are made: on_publish_ready is to be called on a core. */
+void hub_ready(struct hub *hub, unsigned index);
+
+/* ---- backend_hub.c ---- */
+
+/* What the backend may call. */
+struct gyr_backend_hub hub_offer(struct hub *hub);
+
+/* ---- members.c ---- */
+
+/* Events of rooms, for on_room: made when they can still fail to be, told after the callback that
+ * caused them. *news is NULL if nobody wants to know. */
+MUST_CHECK int hub_news_create(struct hub_core *core, struct gyr_span name,
+                               enum gyr_room_event event, struct room_news **news);
+/* It has happened; number 0: it has not. Takes it. */
+void hub_news_add(struct hub_core *core, struct room_news *news, uint64_t event_number);
+void hub_news_free(struct hub_core *core, struct room_news *news);
+/* Tell on_room. */
+void hub_news_tell(struct hub_core *core);
 
 #endif

@@ -192,7 +192,6 @@ int registry_stats(struct registry *registry, struct gyr_span name, uint64_t has
             return GYR_ERR_NOT_FOUND;
         }
         memset(stats, 0, sizeof(*stats));
-        stats->published = atomic_load_explicit(&ref.shared->published, memory_order_acquire);
         for (unsigned i = 0; i < registry->config.core_count; i++) {
             const struct room_counters *counters = counters_of(registry, ref.shared, i);
             if (counters != NULL) {
@@ -357,7 +356,6 @@ static void shared_begin(struct registry *registry, struct room_shared *shared,
             counters_zero(counters);
         }
     }
-    atomic_store_explicit(&shared->published, 0, memory_order_relaxed);
     _Atomic uint64_t *words = atomic_load_explicit(&shared->name, memory_order_relaxed);
     for (size_t i = 0; i < name.size; i += sizeof(uint64_t)) {
         uint64_t word = 0;

@@ -47,8 +47,6 @@ struct room_shared {
     uint32_t next_free;     /* under the lock of the free ones */
     /* Of the service; constant while the room lives; for its members. */
     const struct gyr_room_rule *rule; /* borrowed; NULL: none fits */
-    /* Messages of who has no member of it on its core, or no core. Any thread. */
-    _Atomic uint64_t published;
     /* Cut off behind the words that the cores need. Behind it: _Atomic(struct room_counters *) for
      * each core. */
     struct broadcast_interest interest;

@@ -36,7 +36,8 @@ struct gyr_snapshot {
     void (*done)(struct gyr_core *core, void *arg, struct gyr_snapshot *snapshot);
     void *arg;
     struct gyr_timer timer;
-    struct hub *hub;
+    struct gyr_server *server; /* borrowed; it may be gone when the snapshot was handed out */
+    unsigned core_count;
     unsigned home;
     bool handed_out; /* home only */
     bool of_room;
@@ -45,7 +46,7 @@ struct gyr_snapshot {
     _Atomic uint32_t ref_count; /* of home or who it was given to, and of each letter */
     size_t room_size;
     uint8_t room[GYR_ROOM_NAME_SIZE_MAX];
-    struct part parts[]; /* hub->core_count */
+    struct part parts[]; /* core_count */
 };
 
 static bool core_lives(const struct hub_core *core);
@@ -99,7 +100,8 @@ int gyr_snapshot(struct gyr_server *server, const struct gyr_span *room, unsigne
     }
     snapshot->done = done;
     snapshot->arg = arg;
-    snapshot->hub = hub;
+    snapshot->server = server;
+    snapshot->core_count = hub->core_count;
     snapshot->home = core_index;
     snapshot->of_room = room != NULL;
     if (room != NULL && room->size != 0) {
@@ -140,7 +142,7 @@ static void snapshot_begin(struct gyr_core *core, void *arg)
 /* Ask all that were not asked yet. */
 static void snapshot_ask(struct gyr_snapshot *snapshot)
 {
-    for (unsigned i = 0; i < snapshot->hub->core_count; i++) {
+    for (unsigned i = 0; i < snapshot->core_count; i++) {
         struct part *part = &snapshot->parts[i];
         if (part->asked) {
             continue;
@@ -157,7 +159,7 @@ static void snapshot_ask(struct gyr_snapshot *snapshot)
 static int snapshot_post(struct gyr_snapshot *snapshot, unsigned core_index,
                          void (*fn)(struct gyr_core *core, void *arg))
 {
-    struct gyr_core *core = engine_server_core(snapshot->hub->server, core_index);
+    struct gyr_core *core = engine_server_core(snapshot->server, core_index);
     atomic_fetch_add_explicit(&snapshot->ref_count, 1, memory_order_relaxed);
     int err = engine_core_post(core, fn, snapshot);
     if (err < 0) {
@@ -209,7 +211,7 @@ static void snapshot_go_on(struct gyr_snapshot *snapshot, struct gyr_core *core)
 
 static bool snapshot_is_whole(const struct gyr_snapshot *snapshot)
 {
-    for (unsigned i = 0; i < snapshot->hub->core_count; i++) {
+    for (unsigned i = 0; i < snapshot->core_count; i++) {
         if (!atomic_load_explicit(&snapshot->parts[i].answered, memory_order_acquire)) {
             return false;
         }
@@ -224,7 +226,7 @@ static void snapshot_hand_out(struct gyr_snapshot *snapshot, struct gyr_core *co
     list_remove(&snapshot->waiting);
     snapshot->handed_out = true;
     atomic_fetch_sub_explicit(&hub_of_core(core)->snapshots.count, 1, memory_order_relaxed);
-    for (unsigned i = 0; i < snapshot->hub->core_count; i++) {
+    for (unsigned i = 0; i < snapshot->core_count; i++) {
         struct part *part = &snapshot->parts[i];
         part->first = snapshot->count;
         int err = GYR_ERR_CLOSED;
@@ -252,7 +254,7 @@ static void snapshot_unref(struct gyr_snapshot *snapshot)
     if (atomic_fetch_sub_explicit(&snapshot->ref_count, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    for (unsigned i = 0; i < snapshot->hub->core_count; i++) {
+    for (unsigned i = 0; i < snapshot->core_count; i++) {
         memory_free(snapshot->parts[i].handles);
     }
     memory_free(snapshot);
@@ -271,7 +273,7 @@ size_t gyr_snapshot_count(const struct gyr_snapshot *snapshot)
 struct gyr_handle gyr_snapshot_at(const struct gyr_snapshot *snapshot, size_t index)
 {
     unsigned low = 0;
-    unsigned high = snapshot->hub->core_count - 1;
+    unsigned high = snapshot->core_count - 1;
     ASSERT(index < snapshot->count);
     while (low < high) { /* the first part whose end is behind it */
         unsigned middle = (low + high) / 2;
@@ -350,7 +352,7 @@ static int handles_of_room(struct hub_core *core, const struct room *room,
         return GYR_ERR_MEMORY;
     }
     for (uint32_t i = 0; i < room->member_count; i++) {
-        uint32_t index = room->members[i].conn_index & ~ROOM_MEMBER_HELD;
+        uint32_t index = room->members[i].conn_index;
         (*handles)[i] = gyr_conn_handle(engine_conn_at(core->core, index));
     }
     *count = room->member_count;

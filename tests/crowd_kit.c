@@ -260,7 +260,11 @@ void crowd_run_core(struct crowd *crowd, unsigned core,
 {
     struct errand errand = {.on_core = fn, .arg = arg};
     (void)sem_init(&errand.done, 0, 0);
-    if (gyr_post(crowd->server, core, errand_core, &errand) != 0) {
+    int err;
+    do {
+        err = gyr_post(crowd->server, core, errand_core, &errand);
+    } while (err == GYR_ERR_BACKPRESSURE); /* until a core that was held has read its mail */
+    if (err != 0) {
         give_up("a core takes no mail");
     }
     kit_wait(&errand.done);

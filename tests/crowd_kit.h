@@ -34,7 +34,8 @@ struct crowd_client {
     uint8_t bytes[4096]; /* read, and not looked at yet */
 };
 
-/* Connect and ask; returns the status code: 101 if it is a WebSocket now. 0: the connection ended. */
+/* Connect and ask; returns the status code: 101 if it is a WebSocket now, 0 if the connection has
+ * ended. */
 unsigned crowd_connect(struct crowd *crowd, struct crowd_client *client, const char *id,
                        const char *room);
 /* The same until one is on this core; those on others are closed. The program ends if it is not

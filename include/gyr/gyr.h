@@ -731,7 +731,8 @@ GYR_API GYR_MUST_CHECK int gyr_mail(struct gyr_server *server, struct gyr_handle
 /* Give a connection a text id, 1 to GYR_ID_SIZE_MAX bytes, unique over all cores of the server,
  * until its end. From on_request of a handshake on. GYR_ERR_EXISTS if another one has it (which
  * keeps it); GYR_ERR_STATE if this one has another id already, or is no WebSocket; GYR_ERR_CLOSED;
- * GYR_ERR_ARGUMENT; GYR_ERR_MEMORY. Takes a lock that is shared with few others. */
+ * GYR_ERR_ARGUMENT; GYR_ERR_MEMORY. Nothing happens if this one has it. Takes a lock that is shared
+ * with few others. */
 GYR_API GYR_MUST_CHECK int gyr_conn_set_id(struct gyr_conn *conn, struct gyr_span id);
 /* Its text id; size 0: none. Lives as long as the connection. */
 GYR_API struct gyr_span gyr_conn_id(const struct gyr_conn *conn);
@@ -745,8 +746,10 @@ GYR_API bool gyr_handle_is_live(const struct gyr_server *server, struct gyr_hand
 
 /* Any thread: do on the connection's core what the call without gyr_handle_ does there. The payload
  * is copied. Calls of one thread for one connection keep their order. GYR_ERR_CLOSED if it has
- * ended; if it ends before its core comes to it, nothing is done. Otherwise errors as gyr_post. What
- * gyr_send finds out on the core (a full queue) is told by on_drain and the statistics only. */
+ * ended; if it ends before its core comes to it, nothing is done. GYR_ERR_ARGUMENT for an opcode, a
+ * code, a size or a name that the call there would refuse. Otherwise errors as gyr_post. What is
+ * found out on the core is not told: a full queue by on_drain and the statistics only; who wants to
+ * know more joins within gyr_handle_run. */
 GYR_API GYR_MUST_CHECK int gyr_handle_send(struct gyr_server *server, struct gyr_handle handle,
                                            enum gyr_opcode opcode, struct gyr_span payload);
 GYR_API GYR_MUST_CHECK int gyr_handle_close(struct gyr_server *server, struct gyr_handle handle,
@@ -762,7 +765,8 @@ GYR_API GYR_MUST_CHECK int gyr_handle_leave(struct gyr_server *server, struct gy
  * otherwise errors as gyr_post. */
 GYR_API GYR_MUST_CHECK int gyr_handle_run(struct gyr_server *server, struct gyr_handle handle,
                                           void (*fn)(struct gyr_conn *conn, void *arg), void *arg);
-/* The same by text id: GYR_ERR_NOT_FOUND if nobody has it. */
+/* The same by text id: GYR_ERR_NOT_FOUND if nobody has it; GYR_ERR_CLOSED for an instant after its
+ * connection has ended. */
 GYR_API GYR_MUST_CHECK int gyr_id_send(struct gyr_server *server, struct gyr_span id,
                                        enum gyr_opcode opcode, struct gyr_span payload);
 GYR_API GYR_MUST_CHECK int gyr_id_close(struct gyr_server *server, struct gyr_span id,
@@ -774,23 +778,26 @@ struct gyr_snapshot;
 /* Any thread: let each core copy the handles of its WebSockets (`room` is NULL), or of those in
  * a room, and then call done(core, arg, snapshot) on core `core_index`, once. The snapshot is given
  * away with that: release it with gyr_snapshot_free. A core that has ended has no connections.
- * GYR_ERR_STATE, GYR_ERR_ARGUMENT, GYR_ERR_MEMORY, GYR_ERR_BACKPRESSURE, GYR_ERR_CLOSED; then `done`
- * is not called. If memory runs out on the way the snapshot says so (gyr_snapshot_error). */
+ * Errors as gyr_post, and GYR_ERR_BACKPRESSURE also while 64 snapshots for that core are under way;
+ * then `done` is not called. What goes wrong later the snapshot says (gyr_snapshot_error). */
 GYR_API GYR_MUST_CHECK int
 gyr_snapshot(struct gyr_server *server, const struct gyr_span *room, unsigned core_index,
              void (*done)(struct gyr_core *core, void *arg, struct gyr_snapshot *snapshot),
              void *arg);
-/* 0, or GYR_ERR_MEMORY: not all are in it. */
+/* 0; otherwise not all are in it: GYR_ERR_MEMORY, or GYR_ERR_CLOSED because core `core_index` ended
+ * before all others had answered. */
 GYR_API int gyr_snapshot_error(const struct gyr_snapshot *snapshot);
 GYR_API size_t gyr_snapshot_count(const struct gyr_snapshot *snapshot);
-/* Handles of ended connections stay in it: gyr_core_find and the calls above tell. */
+/* `index` is below gyr_snapshot_count. Handles of connections that end stay in it: gyr_core_find
+ * and the calls above tell. */
 GYR_API struct gyr_handle gyr_snapshot_at(const struct gyr_snapshot *snapshot, size_t index);
 /* Any thread. */
 GYR_API void gyr_snapshot_free(struct gyr_snapshot *snapshot);
 
 /* Go through the connections of this core that are in a room, or all its WebSockets (`room` is
  * NULL), as they are now; members may join, leave and end meanwhile. Each that was there at the
- * begin and has not ended when its turn comes is visited once; who joins later is not.
+ * begin and has not ended when its turn comes is visited once, also if it has left the room; who
+ * joins later is not. A walk may go on in later callbacks of its core.
  *
  *     struct gyr_walk walk;
  *     for (conn = gyr_walk_begin(&walk, core, &room); conn != NULL; conn = gyr_walk_next(&walk))

@@ -427,7 +427,7 @@ void broadcast_ring_tells_who_was_refused_when_there_is_room(void)
     }
     expect_refused(&kit, 1, 0, "full");
     expect_refused(&kit, 2, 0, "for all");
-    expect_refused(&kit, BROADCAST_NOBODY, 0, "threads that are no cores are not told");
+    expect_refused(&kit, BROADCAST_NOBODY, 0, "threads that are no cores: core 0 is told");
     EXPECT_INT(broadcast_look(kit.ring, 1), 0, "not yet");
     expect_taken(&kit, 0, 1, "0+");
     EXPECT_INT(broadcast_look(kit.ring, 1), 0, "not when it is taken");

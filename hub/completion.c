@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/* A completion is made before its message, one part for each core, and counts what is pending: the
+ * publisher, and each entry of the ring that a core still has to handle. Nothing of it is touched
+ * by who has released its share. The last one puts it on the list of the core that asked.
+ *
+ * With a time limit an entry is pending until the kernel has taken the message from each queue, it
+ * was dropped, or the time is over and it was taken back. */
+#include "hub/completion.h"
+
+#include "hub/hub.h"
+
+#define ERRORS_MIN 16U
+
+/* The core has ended: nobody calls `done` there any more. */
+#define COMPLETIONS_CLOSED ((struct completion *)(uintptr_t)1)
+
+static void part_error(struct completion_part *part, struct gyr_handle handle, int err);
+static void part_on_track(struct engine_track *track, struct gyr_handle handle, bool taken,
+                          int err);
+static void part_on_timer(struct gyr_core *core, void *arg);
+static void part_cancel(struct completion_part *part);
+static void part_watch(struct completion_part *part);
+static void completions_tell_all(struct hub_core *core, struct completion *newest);
+static void completion_tell(struct completion *completion, struct gyr_core *core);
+static void completion_free(struct completion *completion);
+
+/* ---- from its publisher to its end ------------------------------------------------------------ */
+
+struct completion *completion_create(struct hub *hub, const struct gyr_publish *publish)
+{
+    struct completion *completion =
+        memory_alloc(sizeof(*completion) + hub->core_count * sizeof(completion->parts[0]));
+    if (completion == NULL) {
+        return NULL;
+    }
+    completion->hub = hub;
+    completion->done = publish->done;
+    completion->arg = publish->arg;
+    completion->done_core_index = publish->done_core_index;
+    completion->timeout_ms = publish->timeout_ms;
+    completion->errors_max = publish->errors_max;
+    for (unsigned i = 0; i < hub->core_count; i++) {
+        completion->parts[i].completion = completion;
+        completion->parts[i].core = hub->cores[i];
+        completion->parts[i].track.done = part_on_track;
+    }
+    atomic_store_explicit(&completion->pending, 1, memory_order_relaxed);
+    return completion;
+}
+
+void completion_discard(struct completion *completion)
+{
+    ASSERT(atomic_load_explicit(&completion->pending, memory_order_relaxed) == 1);
+    completion_free(completion);
+}
+
+static void completion_free(struct completion *completion)
+{
+    for (unsigned i = 0; i < completion->hub->core_count; i++) {
+        memory_free(completion->parts[i].errors);
+    }
+    memory_free(completion);
+}
+
+void completion_expect(struct completion *completion, uint32_t count)
+{
+    atomic_fetch_add_explicit(&completion->pending, count, memory_order_relaxed);
+}
+
+void completion_fail(struct completion *completion, int err, struct hub_core *core)
+{
+    completion->err = err;
+    completion_release(completion, 1, core);
+}
+
+void completion_release(struct completion *completion, uint32_t count, struct hub_core *core)
+{
+    if (atomic_fetch_sub_explicit(&completion->pending, count, memory_order_acq_rel) != count) {
+        return;
+    }
+    struct hub *hub = completion->hub;
+    unsigned index = completion->done_core_index;
+    struct hub_core *target = hub->cores[index];
+    /* Partners: completions_tell, completions_end. */
+    struct completion *first = atomic_load_explicit(&target->completed, memory_order_relaxed);
+    do {
+        if (first == COMPLETIONS_CLOSED) {
+            completion_free(completion);
+            return;
+        }
+        completion->next = first;
+    } while (!atomic_compare_exchange_weak_explicit(&target->completed, &first, completion,
+                                                    memory_order_release, memory_order_relaxed));
+    hub_call(hub, index, core);
+}
+
+/* ---- what one core has to say ----------------------------------------------------------------- */
+
+struct completion_part *completion_begin(struct completion *completion, struct hub_core *core)
+{
+    struct completion_part *part = &completion->parts[core->index];
+    ASSERT(!part->is_busy);
+    part->is_busy = true;
+    return part;
+}
+
+struct engine_track *completion_track(struct completion_part *part)
+{
+    return part->completion->timeout_ms == GYR_NO_TIMEOUT ? NULL : &part->track;
+}
+
+void completion_count(struct completion_part *part, struct gyr_handle handle, int err)
+{
+    switch (err) {
+    case 0:
+        part->queued++;
+        return;
+    case GYR_ERR_CLOSED:
+        part->closed++;
+        break;
+    case GYR_ERR_TIMEOUT:
+        part->timed_out++;
+        break;
+    default:
+        part->dropped++;
+        break;
+    }
+    part_error(part, handle, err);
+}
+
+/* Without memory the counts are right, and the list is short. */
+static void part_error(struct completion_part *part, struct gyr_handle handle, int err)
+{
+    if (part->error_count == part->completion->errors_max) {
+        return;
+    }
+    if (part->error_count == part->error_capacity) {
+        uint32_t capacity = MAX(part->error_capacity * 2, ERRORS_MIN);
+        struct gyr_publish_error *errors = memory_alloc(capacity * sizeof(*errors));
+        if (errors == NULL) {
+            return;
+        }
+        if (part->error_count != 0) {
+            memcpy(errors, part->errors, part->error_count * sizeof(*errors));
+        }
+        memory_free(part->errors);
+        part->errors = errors;
+        part->error_capacity = capacity;
+    }
+    part->errors[part->error_count++] = (struct gyr_publish_error){handle, err};
+}
+
+void completion_end(struct completion_part *part)
+{
+    part->owed++;
+    if (part->track.first != NULL && !part->is_timed) {
+        part_watch(part);
+    } else if (part->track.first != NULL && part->is_expired) {
+        part_cancel(part);
+    }
+    part->is_busy = false;
+    if (part->track.first == NULL) {
+        uint32_t owed = part->owed;
+        part->owed = 0;
+        completion_release(part->completion, owed, part->core);
+    }
+}
+
+/* Its time begins. */
+static void part_watch(struct completion_part *part)
+{
+    struct hub_core *core = part->core;
+    part->is_timed = true;
+    if (part->completion->timeout_ms == 0) {
+        list_push_back(&core->cancel_next, &part->cancel);
+        engine_core_due(core->core);
+    } else {
+        gyr_timer_start(core->core, &part->timer, part->completion->timeout_ms, part_on_timer,
+                        part);
+    }
+}
+
+static void part_on_track(struct engine_track *track, struct gyr_handle handle, bool taken, int err)
+{
+    struct completion_part *part = CONTAINER_OF(track, struct completion_part, track);
+    struct hub_core *core = part->core;
+    completion_count(part, handle, taken ? 0 : err);
+    struct gyr_conn *conn = err == GYR_ERR_TIMEOUT ? gyr_core_find(core->core, handle) : NULL;
+    if (conn != NULL) {
+        engine_conn_watch(conn);
+        hub_member(core, conn)->dropped++;
+        engine_conn_owe_drain(conn);
+        STATS_ADD(core->stats, room_dropped, 1);
+    }
+    if (part->is_busy || track->first != NULL) {
+        return;
+    }
+    gyr_timer_stop(core->core, &part->timer);
+    list_remove(&part->cancel);
+    uint32_t owed = part->owed;
+    part->owed = 0;
+    completion_release(part->completion, owed, core);
+}
+
+static void part_on_timer(struct gyr_core *core, void *arg)
+{
+    (void)core;
+    struct completion_part *part = arg;
+    part->is_busy = true;
+    part_cancel(part);
+    part->owed--; /* completion_end counts one more */
+    completion_end(part);
+}
+
+/* What the kernel has begun to take stays, and is told when it is through. */
+static void part_cancel(struct completion_part *part)
+{
+    part->is_expired = true;
+    engine_track_cancel(part->core->core, &part->track);
+}
+
+void completions_cancel(struct hub_core *core)
+{
+    while (!list_is_empty(&core->cancel_now)) {
+        struct completion_part *part =
+            CONTAINER_OF(core->cancel_now.next, struct completion_part, cancel);
+        list_remove(&part->cancel);
+        part_on_timer(core->core, part);
+    }
+    if (!list_is_empty(&core->cancel_next)) {
+        list_splice_back(&core->cancel_now, &core->cancel_next);
+        engine_core_due(core->core);
+    }
+}
+
+/* ---- on the core that asked ------------------------------------------------------------------- */
+
+void completions_tell(struct hub_core *core)
+{
+    if (atomic_load_explicit(&core->completed, memory_order_relaxed) == NULL) {
+        return;
+    }
+    /* Partner: completion_release. */
+    completions_tell_all(core,
+                         atomic_exchange_explicit(&core->completed, NULL, memory_order_acquire));
+}
+
+void completions_end(struct hub_core *core)
+{
+    completions_tell_all(
+        core, atomic_exchange_explicit(&core->completed, COMPLETIONS_CLOSED, memory_order_acquire));
+}
+
+/* In the order in which they came to their end. */
+static void completions_tell_all(struct hub_core *core, struct completion *newest)
+{
+    struct completion *first = NULL;
+    while (newest != NULL) {
+        struct completion *next = newest->next;
+        newest->next = first;
+        first = newest;
+        newest = next;
+    }
+    while (first != NULL) {
+        struct completion *next = first->next;
+        completion_tell(first, core->core);
+        completion_free(first);
+        first = next;
+    }
+}
+
+static void completion_tell(struct completion *completion, struct gyr_core *core)
+{
+    unsigned part_count = completion->hub->core_count;
+    struct gyr_published published = {
+        .size = sizeof(published),
+        .err = completion->err,
+        .epoch = completion->epoch,
+        .offset = completion->offset,
+    };
+    size_t error_count = 0;
+    for (unsigned i = 0; i < part_count; i++) {
+        const struct completion_part *part = &completion->parts[i];
+        published.queued += part->queued;
+        published.dropped += part->dropped;
+        published.closed += part->closed;
+        published.timed_out += part->timed_out;
+        error_count += part->error_count;
+    }
+    size_t wanted = MIN(error_count, completion->errors_max);
+    struct gyr_publish_error *errors = wanted == 0 ? NULL : memory_alloc(wanted * sizeof(*errors));
+    for (unsigned i = 0; i < part_count && errors != NULL; i++) {
+        const struct completion_part *part = &completion->parts[i];
+        size_t count = MIN(part->error_count, wanted - published.error_count);
+        if (count != 0) {
+            memcpy(errors + published.error_count, part->errors, count * sizeof(*errors));
+            published.error_count += count;
+        }
+    }
+    published.errors = errors;
+    completion->done(core, completion->arg, &published);
+    memory_free(errors);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* One message to the members on one core, and what the broadcast ring has for that core. */
+#ifndef HUB_DELIVER_H
+#define HUB_DELIVER_H
+
+#include "base/base.h"
+#include "engine/engine.h"
+
+#include <stdatomic.h>
+
+struct completion;
+struct hub;
+struct hub_core;
+
+/* A room that a message is for. */
+struct parcel_room {
+    uint32_t index;
+    uint32_t generation;
+    uint64_t position; /* in the room's lane; UINT64_MAX: it is in none */
+};
+
+/* A message as a core delivers it. */
+struct parcel {
+    struct engine_shared *shared; /* or NULL: it never was in the ring */
+    enum gyr_opcode opcode;
+    struct gyr_span payload;
+    struct gyr_span key;
+    uint64_t key_hash;
+    const struct gyr_handle *except;
+    size_t except_count;
+    const struct parcel_room *rooms;
+    size_t room_count; /* 0: all WebSockets */
+    struct completion *completion;
+    uint64_t epoch; /* and offset, in the history of its room; 0: none */
+    uint64_t offset;
+};
+
+/* What travels in the ring: a parcel with all that it points to. Whoever is last frees it. */
+struct message {
+    struct engine_shared shared;
+    struct hub *hub; /* borrowed */
+    size_t size;     /* of the whole, as counted in hub->broadcast_size */
+    /* Any thread: a bit for each room that somebody has counted it as published to: its publisher,
+     * if it is a core with members, otherwise the first such core that takes it. */
+    _Atomic uint64_t counted;
+    struct parcel parcel;
+};
+
+/* Queue it to the members of its rooms on this core. One of the completion's is released. */
+void deliver_here(struct hub_core *core, const struct parcel *parcel);
+
+/* The bell: take what the ring has for this core. True: it says that there is room again, too. */
+MUST_CHECK bool deliver_work(struct hub_core *core);
+/* Take from one lane what is there now, as far as it has been filled in. */
+void deliver_drain(struct hub_core *core, unsigned lane);
+/* The core ends: nothing in the ring is for it any more, and nobody waits for it. */
+void deliver_end(struct hub_core *core);
+
+#endif

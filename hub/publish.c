@@ -1,0 +1,706 @@
+/* SPDX-License-Identifier: MIT */
+/* Publishing. Journey: hop 10. A message whose members are all on the publisher's core is queued to
+ * them here and now, if the core has taken everything that was published before; then the ring is
+ * not touched. Otherwise it is framed once, in one piece of memory with all that has to be known
+ * about it, a place of the room's lane is claimed, and only then it is read which cores have
+ * members. Those take it; the publisher's core does at once. */
+#include "hub/publish.h"
+
+#include "hub/completion.h"
+#include "hub/deliver.h"
+#include "hub/hub.h"
+
+/* What a message takes beside its payload. */
+#define MESSAGE_SIZE_MAX                                                       \
+    (sizeof(struct message) + PUBLISH_ROOMS_MAX * sizeof(struct parcel_room) + \
+     PUBLISH_EXCEPT_MAX * sizeof(struct gyr_handle) + PUBLISH_KEY_MAX + 16)
+
+/* What a publish knows already when its backend gives it back within the call. */
+struct publish_context {
+    struct room *room; /* the only one, if it has members on this core; or NULL */
+    uint64_t hash;     /* of the only one */
+    int err;           /* of publish_local, which has left the completion where it was */
+};
+
+/* The rooms of a message that there are. */
+struct route {
+    size_t count;
+    uint32_t lanes;   /* a bit for each that they lie on */
+    uint64_t counted; /* see struct message */
+    bool is_local;    /* each has members on this core, and on no other */
+    struct room_ref refs[PUBLISH_ROOMS_MAX];
+};
+
+static int publish_checked(struct hub *hub, struct hub_core *from,
+                           const struct gyr_publish *publish);
+static bool has_ended(const struct hub *hub, const struct hub_core *from);
+static bool publish_is_valid(const struct hub *hub, const struct gyr_publish *publish);
+static int publish_room(struct hub *hub, struct hub_core *from,
+                        const struct gyr_publication *publication);
+static int publish_rooms(struct hub *hub, struct hub_core *from,
+                         const struct gyr_publication *publication);
+static int publish_all(struct hub *hub, struct hub_core *from,
+                       const struct gyr_publication *publication);
+static void publish_here(struct hub_core *core, const struct gyr_publication *publication,
+                         const struct parcel_room *rooms, size_t room_count);
+static int publish_ring(struct hub *hub, struct hub_core *from,
+                        const struct gyr_publication *publication, const struct room_ref *ref,
+                        bool is_member);
+static int publish_lanes(struct hub *hub, struct hub_core *from,
+                         const struct gyr_publication *publication, const struct route *route);
+static int lane_claim(struct hub *hub, struct hub_core *from, unsigned lane,
+                      const struct broadcast_interest *interest, struct broadcast_claim *claim);
+static void publish_refused(struct hub *hub, struct hub_core *from);
+static struct message *message_create(struct hub *hub, struct hub_core *from,
+                                      const struct gyr_publication *publication,
+                                      const struct room_ref *refs, size_t room_count, int *err);
+static void message_free(struct engine_shared *shared);
+static int size_take(struct hub *hub, struct hub_core *from, size_t size);
+static void size_give(struct hub *hub, size_t size);
+
+/* ---- what a service calls --------------------------------------------------------------------- */
+
+int gyr_publish(struct gyr_core *core, struct gyr_span room, enum gyr_opcode opcode,
+                struct gyr_span payload)
+{
+    struct gyr_publish publish = gyr_publish_default();
+    publish.rooms = &room;
+    publish.room_count = 1;
+    publish.opcode = opcode;
+    publish.payload = payload;
+    struct hub_core *from = hub_of_core(core);
+    return publish_checked(from->hub, from, &publish);
+}
+
+int gyr_publish_others(struct gyr_conn *conn, struct gyr_span room, enum gyr_opcode opcode,
+                       struct gyr_span payload)
+{
+    struct gyr_handle except = gyr_conn_handle(conn);
+    struct gyr_publish publish = gyr_publish_default();
+    publish.rooms = &room;
+    publish.room_count = 1;
+    publish.opcode = opcode;
+    publish.payload = payload;
+    publish.except = &except;
+    publish.except_count = 1;
+    struct hub_core *from = hub_of_conn(conn);
+    return publish_checked(from->hub, from, &publish);
+}
+
+/* What an older service does not know of is as by default. */
+static struct gyr_publish publish_copy(const struct gyr_publish *publish)
+{
+    struct gyr_publish copy = gyr_publish_default();
+    memcpy(&copy, publish, MIN(publish->size, sizeof(copy)));
+    return copy;
+}
+
+int gyr_publish_with(struct gyr_core *core, const struct gyr_publish *publish)
+{
+    struct gyr_publish copy = publish_copy(publish);
+    struct hub_core *from = hub_of_core(core);
+    return publish_checked(from->hub, from, &copy);
+}
+
+int gyr_server_publish(struct gyr_server *server, const struct gyr_publish *publish)
+{
+    if (!engine_server_is_made(server)) {
+        return GYR_ERR_STATE;
+    }
+    struct gyr_publish copy = publish_copy(publish);
+    return publish_checked(hub_of_server(server), NULL, &copy);
+}
+
+static int publish_checked(struct hub *hub, struct hub_core *from,
+                           const struct gyr_publish *publish)
+{
+    if (!publish_is_valid(hub, publish)) {
+        return GYR_ERR_ARGUMENT;
+    }
+    if (has_ended(hub, from)) {
+        return GYR_ERR_CLOSED;
+    }
+    struct publish_context context = {0};
+    const struct gyr_room_rule *rule = NULL;
+    if (LIKELY(publish->room_count == 1)) {
+        context.hash = hub_hash(hub, publish->rooms[0]);
+        context.room = from != NULL ? rooms_find(from, publish->rooms[0], context.hash) : NULL;
+        rule = context.room != NULL ? context.room->rule : hub_rule(hub, publish->rooms[0]);
+    } else if (publish->room_count > 1) {
+        rule = hub_rule(hub, publish->rooms[0]);
+        for (size_t i = 0; i < publish->room_count; i++) {
+            if (backend_keeps(&hub->backend, hub_rule(hub, publish->rooms[i]))) {
+                return GYR_ERR_UNSUPPORTED;
+            }
+        }
+    }
+    struct completion *completion = NULL;
+    if (publish->done != NULL) {
+        completion = completion_create(hub, publish);
+        if (completion == NULL) {
+            return GYR_ERR_MEMORY;
+        }
+    }
+    struct gyr_publication publication = {
+        .size = sizeof(publication),
+        .rooms = publish->rooms,
+        .room_count = publish->room_count,
+        .opcode = publish->opcode,
+        .payload = publish->payload,
+        .key = publish->key,
+        .except = publish->except,
+        .except_count = publish->except_count,
+        .rule = rule,
+        .request = completion,
+        .context = &context,
+    };
+    unsigned core_index = from != NULL ? from->index : GYR_BACKEND_NO_CORE;
+    int err = backend_publish(&hub->backend, core_index, &publication);
+    if (err < 0) {
+        if (completion != NULL) {
+            completion_discard(completion);
+        }
+        return err;
+    }
+    if (completion != NULL && context.err < 0) {
+        completion_fail(completion, context.err, from);
+    }
+    return 0;
+}
+
+/* Is there nobody left to deliver to, or nobody to do it? */
+static bool has_ended(const struct hub *hub, const struct hub_core *from)
+{
+    return from != NULL
+               ? from->ended
+               : atomic_load_explicit(&hub->cores_ended, memory_order_acquire) == hub->core_count;
+}
+
+static bool publish_is_valid(const struct hub *hub, const struct gyr_publish *publish)
+{
+    for (size_t i = 0; i < publish->room_count && i < PUBLISH_ROOMS_MAX; i++) {
+        if (publish->rooms[i].size > GYR_ROOM_NAME_SIZE_MAX) {
+            return false;
+        }
+    }
+    return publish->room_count <= PUBLISH_ROOMS_MAX &&
+           publish->except_count <= PUBLISH_EXCEPT_MAX && publish->key.size <= PUBLISH_KEY_MAX &&
+           publish->errors_max <= PUBLISH_ERRORS_MAX &&
+           (publish->opcode == GYR_TEXT || publish->opcode == GYR_BINARY) &&
+           publish->payload.size <= PUBLISH_SIZE_MAX &&
+           publish->payload.size + MESSAGE_SIZE_MAX <= hub->config->broadcast_size_max &&
+           (publish->done == NULL || publish->done_core_index < hub->core_count);
+}
+
+bool publish_is_ready(struct hub_core *core, bool has_room)
+{
+    bool is_ready = atomic_load_explicit(&core->ready, memory_order_seq_cst) &&
+                    atomic_exchange_explicit(&core->ready, false, memory_order_seq_cst);
+    if (has_room) {
+        is_ready = is_ready || core->refused;
+        core->refused = false;
+        /* Partner: lane_claim. */
+        if (core->index == 0 &&
+            atomic_exchange_explicit(&core->hub->refused, false, memory_order_seq_cst)) {
+            is_ready = true;
+        }
+    }
+    return is_ready;
+}
+
+/* ---- from the backend to the members of this process ------------------------------------------ */
+
+int publish_local(struct hub *hub, struct hub_core *from, const struct gyr_publication *publication)
+{
+    int err;
+    if (UNLIKELY(has_ended(hub, from))) {
+        err = GYR_ERR_CLOSED;
+    } else if (LIKELY(publication->room_count == 1)) {
+        err = publish_room(hub, from, publication);
+    } else if (publication->room_count == 0) {
+        err = publish_all(hub, from, publication);
+    } else {
+        err = publish_rooms(hub, from, publication);
+    }
+    if (UNLIKELY(err < 0 && err != GYR_ERR_BACKPRESSURE && publication->request != NULL)) {
+        if (publication->context != NULL) {
+            /* The backend's own result decides whether it was a publish at all. */
+            ((struct publish_context *)(uintptr_t)publication->context)->err = err;
+        } else {
+            publish_failed(from, publication->request, err);
+        }
+    }
+    return err;
+}
+
+void publish_failed(struct hub_core *from, void *request, int err)
+{
+    completion_fail(request, err, from);
+}
+
+static void count_published(struct hub_core *from)
+{
+    if (from != NULL) {
+        STATS_ADD(from->stats, published, 1);
+    }
+}
+
+/* There is nobody to publish to. */
+static int publish_nobody(struct hub_core *from, const struct gyr_publication *publication)
+{
+    count_published(from);
+    if (from != NULL) {
+        STATS_ADD(from->stats, bypassed, 1);
+    }
+    if (publication->request != NULL) {
+        completion_release(publication->request, 1, from);
+    }
+    return 0;
+}
+
+static int publish_room(struct hub *hub, struct hub_core *from,
+                        const struct gyr_publication *publication)
+{
+    const struct publish_context *context = publication->context;
+    struct gyr_span name = publication->rooms[0];
+    uint64_t hash = context != NULL ? context->hash : hub_hash(hub, name);
+    struct room *room = NULL;
+    if (context != NULL) {
+        room = context->room;
+    } else if (from != NULL) {
+        room = rooms_find(from, name, hash);
+    }
+    struct room_ref ref;
+    if (room != NULL) {
+        if (LIKELY(broadcast_may_bypass(hub->ring, room->shared->lane, &room->shared->interest,
+                                        from->index))) {
+            struct parcel_room place = {room->index, room->generation, UINT64_MAX};
+            ROOM_ADD(room->counters, published, 1);
+            publish_here(from, publication, &place, 1);
+            return 0;
+        }
+        ref = (struct room_ref){room->shared, room->generation};
+    } else if (!registry_find(hub->registry, name, hash, &ref) ||
+               broadcast_is_unwanted(hub->ring, &ref.shared->interest)) {
+        return publish_nobody(from, publication);
+    }
+    return publish_ring(hub, from, publication, &ref, room != NULL);
+}
+
+static struct parcel parcel_of(const struct hub *hub, const struct gyr_publication *publication)
+{
+    struct gyr_span key = publication->key;
+    bool is_keyed = publication->rule != NULL && publication->rule->policy == GYR_ROOM_CONFLATE;
+    return (struct parcel){
+        .opcode = publication->opcode,
+        .payload = publication->payload,
+        .key = key,
+        /* Of several rooms any may have such a policy. */
+        .key_hash = is_keyed || publication->room_count > 1 ? hub_hash(hub, key) : 0,
+        .except = publication->except,
+        .except_count = publication->except_count,
+        .completion = publication->request,
+        .epoch = publication->epoch,
+        .offset = publication->offset,
+    };
+}
+
+/* Where it stands in a history, and how many entries of the ring it is. */
+static void completion_place(struct completion *completion,
+                             const struct gyr_publication *publication, uint32_t count)
+{
+    if (completion != NULL) {
+        completion->epoch = publication->epoch;
+        completion->offset = publication->offset;
+        completion_expect(completion, count);
+    }
+}
+
+/* Only members of this core have to get it, and it may be now. */
+static void publish_here(struct hub_core *core, const struct gyr_publication *publication,
+                         const struct parcel_room *rooms, size_t room_count)
+{
+    struct parcel parcel = parcel_of(core->hub, publication);
+    parcel.rooms = rooms;
+    parcel.room_count = room_count;
+    completion_place(publication->request, publication, 0);
+    count_published(core);
+    STATS_ADD(core->stats, bypassed, 1);
+    deliver_here(core, &parcel);
+}
+
+/* ---- through the ring ------------------------------------------------------------------------- */
+
+/* To one room; what the ring carries is counted down by each core that takes it. */
+static int publish_ring(struct hub *hub, struct hub_core *from,
+                        const struct gyr_publication *publication, const struct room_ref *ref,
+                        bool is_member)
+{
+    struct completion *completion = publication->request;
+    int err;
+    struct message *message = message_create(hub, from, publication, ref, 1, &err);
+    if (message == NULL) {
+        return err;
+    }
+    struct broadcast_claim claim;
+    unsigned lane = ref->shared->lane;
+    err = lane_claim(hub, from, lane, &ref->shared->interest, &claim);
+    if (err < 0) {
+        message_free(&message->shared);
+        return err;
+    }
+    if (!is_member && !registry_is_same(ref)) {
+        claim.target_count = 0; /* it has ended, and what was read is another room's */
+    }
+    struct broadcast_entry entry = {message, (uint64_t)ref->shared->index << 32 | ref->generation};
+    struct parcel_room *place = (struct parcel_room *)(uintptr_t)message->parcel.rooms;
+    place->position = claim.position;
+    atomic_store_explicit(&message->counted, is_member, memory_order_relaxed);
+    atomic_store_explicit(&message->shared.count, claim.target_count, memory_order_relaxed);
+    completion_place(completion, publication, claim.target_count);
+    bool is_wanted = claim.target_count != 0;
+    broadcast_commit(hub->ring, &claim, entry);
+    if (!is_wanted) {
+        message_free(&message->shared);
+    }
+    count_published(from);
+    if (from != NULL) {
+        if (is_member) {
+            struct room *room = rooms_at(&from->rooms, ref->shared->index);
+            ROOM_ADD(room->counters, published, 1);
+        }
+        deliver_drain(from, lane);
+    }
+    if (completion != NULL) {
+        completion_release(completion, 1, from);
+    }
+    return 0;
+}
+
+/* To all WebSockets: through the lane that is for that. */
+static int publish_all(struct hub *hub, struct hub_core *from,
+                       const struct gyr_publication *publication)
+{
+    struct completion *completion = publication->request;
+    if (from != NULL &&
+        broadcast_may_bypass(hub->ring, PUBLISH_LANE_ALL, &hub->everybody, from->index)) {
+        publish_here(from, publication, NULL, 0);
+        return 0;
+    }
+    int err;
+    struct message *message = message_create(hub, from, publication, NULL, 0, &err);
+    if (message == NULL) {
+        return err;
+    }
+    struct broadcast_claim claim;
+    err = lane_claim(hub, from, PUBLISH_LANE_ALL, &hub->everybody, &claim);
+    if (err < 0) {
+        message_free(&message->shared);
+        return err;
+    }
+    bool is_wanted = claim.target_count != 0;
+    atomic_store_explicit(&message->shared.count, claim.target_count, memory_order_relaxed);
+    completion_place(completion, publication, claim.target_count);
+    broadcast_commit(hub->ring, &claim, (struct broadcast_entry){message, UINT64_MAX});
+    if (!is_wanted) {
+        message_free(&message->shared);
+    }
+    count_published(from);
+    if (from != NULL) {
+        deliver_drain(from, PUBLISH_LANE_ALL);
+    }
+    if (completion != NULL) {
+        completion_release(completion, 1, from);
+    }
+    return 0;
+}
+
+/* Is the room among those before it already? */
+static bool route_has(const struct route *route, const struct room_shared *shared)
+{
+    for (size_t i = 0; i < route->count; i++) {
+        if (route->refs[i].shared == shared) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void route_find(struct hub *hub, struct hub_core *from,
+                       const struct gyr_publication *publication, struct route *route)
+{
+    route->is_local = from != NULL;
+    for (size_t i = 0; i < publication->room_count; i++) {
+        struct gyr_span name = publication->rooms[i];
+        uint64_t hash = hub_hash(hub, name);
+        const struct room *room = from != NULL ? rooms_find(from, name, hash) : NULL;
+        struct room_ref ref;
+        if (room != NULL) {
+            ref = (struct room_ref){room->shared, room->generation};
+        } else if (!registry_find(hub->registry, name, hash, &ref) ||
+                   broadcast_is_unwanted(hub->ring, &ref.shared->interest)) {
+            continue;
+        }
+        if (route_has(route, ref.shared)) {
+            continue;
+        }
+        route->is_local =
+            route->is_local && room != NULL &&
+            broadcast_may_bypass(hub->ring, ref.shared->lane, &ref.shared->interest, from->index);
+        route->counted |= (uint64_t)(room != NULL) << route->count;
+        route->lanes |= UINT32_C(1) << ref.shared->lane;
+        route->refs[route->count++] = ref;
+    }
+}
+
+/* To several rooms. */
+static int publish_rooms(struct hub *hub, struct hub_core *from,
+                         const struct gyr_publication *publication)
+{
+    struct route route = {0};
+    route_find(hub, from, publication, &route);
+    if (route.count == 0) {
+        return publish_nobody(from, publication);
+    }
+    if (!route.is_local) {
+        int err = publish_lanes(hub, from, publication, &route);
+        if (err < 0) {
+            return err;
+        }
+    }
+    struct parcel_room places[PUBLISH_ROOMS_MAX];
+    for (size_t i = 0; i < route.count; i++) {
+        places[i] =
+            (struct parcel_room){route.refs[i].shared->index, route.refs[i].generation, UINT64_MAX};
+        if ((route.counted >> i & 1) != 0) {
+            ROOM_ADD(rooms_at(&from->rooms, places[i].index)->counters, published, 1);
+        }
+    }
+    if (route.is_local) {
+        publish_here(from, publication, places, route.count);
+    }
+    return 0;
+}
+
+/* Take the claims back: their places are for nobody. */
+static void claims_cancel(struct hub *hub, struct broadcast_claim *claims, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        claims[i].target_count = 0;
+        broadcast_commit(hub->ring, &claims[i], (struct broadcast_entry){0});
+    }
+}
+
+/* Claim a place in each lane of the route, from the lowest on, for all its rooms there. */
+static int claims_make(struct hub *hub, struct hub_core *from, const struct route *route,
+                       struct broadcast_claim *claims, struct parcel_room *places)
+{
+    size_t count = 0;
+    for (uint32_t lanes = route->lanes; lanes != 0; lanes &= lanes - 1) {
+        unsigned lane = (unsigned)__builtin_ctz(lanes);
+        bool is_claimed = false;
+        for (size_t i = 0; i < route->count; i++) {
+            const struct room_ref *ref = &route->refs[i];
+            if (ref->shared->lane != lane) {
+                continue;
+            }
+            if (is_claimed) {
+                broadcast_claim_also(hub->ring, &ref->shared->interest, &claims[count]);
+            } else {
+                int err = lane_claim(hub, from, lane, &ref->shared->interest, &claims[count]);
+                if (err < 0) {
+                    claims_cancel(hub, claims, count);
+                    return err;
+                }
+                is_claimed = true;
+            }
+            places[i].position = claims[count].position;
+        }
+        count++;
+    }
+    return 0;
+}
+
+static int publish_lanes(struct hub *hub, struct hub_core *from,
+                         const struct gyr_publication *publication, const struct route *route)
+{
+    struct completion *completion = publication->request;
+    size_t lane_count = (size_t)__builtin_popcount(route->lanes);
+    struct broadcast_claim *claims = memory_alloc(lane_count * sizeof(*claims));
+    if (claims == NULL) {
+        return GYR_ERR_MEMORY;
+    }
+    int err;
+    struct message *message =
+        message_create(hub, from, publication, route->refs, route->count, &err);
+    if (message == NULL) {
+        memory_free(claims);
+        return err;
+    }
+    struct parcel_room *places = (struct parcel_room *)(uintptr_t)message->parcel.rooms;
+    err = claims_make(hub, from, route, claims, places);
+    if (err < 0) {
+        message_free(&message->shared);
+        memory_free(claims);
+        return err;
+    }
+    uint32_t target_count = 0;
+    for (size_t i = 0; i < lane_count; i++) {
+        target_count += claims[i].target_count;
+    }
+    atomic_store_explicit(&message->counted, route->counted, memory_order_relaxed);
+    atomic_store_explicit(&message->shared.count, target_count + 1, memory_order_relaxed);
+    completion_place(completion, publication, target_count);
+    for (size_t i = 0; i < lane_count; i++) {
+        broadcast_commit(hub->ring, &claims[i], (struct broadcast_entry){message, UINT64_MAX});
+    }
+    engine_shared_unref(&message->shared);
+    memory_free(claims);
+    count_published(from);
+    for (uint32_t lanes = from != NULL ? route->lanes : 0; lanes != 0; lanes &= lanes - 1) {
+        deliver_drain(from, (unsigned)__builtin_ctz(lanes));
+    }
+    if (completion != NULL) {
+        completion_release(completion, 1, from);
+    }
+    return 0;
+}
+
+static int lane_claim(struct hub *hub, struct hub_core *from, unsigned lane,
+                      const struct broadcast_interest *interest, struct broadcast_claim *claim)
+{
+    unsigned held_by = BROADCAST_NOBODY;
+    unsigned index = from != NULL ? from->index : BROADCAST_NOBODY;
+    int err = broadcast_claim(hub->ring, lane, index, interest, claim, &held_by);
+    if (LIKELY(err == 0)) {
+        return 0;
+    }
+    if (from == NULL) {
+        /* Partner: publish_is_ready, which looks here when there is room again: that is told
+         * after the claim that is refused from here on. */
+        atomic_store_explicit(&hub->refused, true, memory_order_seq_cst);
+    } else {
+        deliver_drain(from, lane); /* perhaps it is this core that is behind */
+    }
+    err = broadcast_claim(hub->ring, lane, index, interest, claim, &held_by);
+    if (err < 0) {
+        publish_refused(hub, from);
+        if (from != NULL) {
+            from->refused = true;
+        }
+        if (held_by != BROADCAST_NOBODY) {
+            atomic_fetch_add_explicit(&hub->cores[held_by]->held, 1, memory_order_relaxed);
+        }
+    }
+    return err;
+}
+
+static void publish_refused(struct hub *hub, struct hub_core *from)
+{
+    if (from != NULL) {
+        STATS_ADD(from->stats, publish_refused, 1);
+    } else {
+        atomic_fetch_add_explicit(&hub->refused_count, 1, memory_order_relaxed);
+    }
+}
+
+/* ---- messages --------------------------------------------------------------------------------- */
+
+static struct message *message_create(struct hub *hub, struct hub_core *from,
+                                      const struct gyr_publication *publication,
+                                      const struct room_ref *refs, size_t room_count, int *err)
+{
+    size_t rooms_size = room_count * sizeof(struct parcel_room);
+    size_t except_size = publication->except_count * sizeof(struct gyr_handle);
+    size_t frame_size = engine_frame_size(publication->payload.size);
+    size_t size =
+        sizeof(struct message) + rooms_size + except_size + publication->key.size + frame_size;
+    *err = size_take(hub, from, size);
+    if (*err < 0) {
+        return NULL;
+    }
+    struct message *message = memory_take(size);
+    if (message == NULL) {
+        size_give(hub, size);
+        *err = GYR_ERR_MEMORY;
+        return NULL;
+    }
+    struct parcel_room *rooms = (struct parcel_room *)(message + 1);
+    char *except = (char *)rooms + rooms_size;
+    char *key = except + except_size;
+    uint8_t *frame = (uint8_t *)key + publication->key.size;
+    for (size_t i = 0; i < room_count; i++) {
+        rooms[i] = (struct parcel_room){refs[i].shared->index, refs[i].generation, 0};
+    }
+    if (except_size != 0) {
+        memcpy(except, publication->except, except_size);
+    }
+    if (publication->key.size != 0) {
+        memcpy(key, publication->key.ptr, publication->key.size);
+    }
+    engine_shared_init(&message->shared, frame, publication->opcode, publication->payload,
+                       message_free);
+    message->hub = hub;
+    message->size = size;
+    message->parcel = parcel_of(hub, publication);
+    message->parcel.shared = &message->shared;
+    message->parcel.payload = (struct gyr_span){(const char *)frame + message->shared.header_size,
+                                                publication->payload.size};
+    message->parcel.key.ptr = key;
+    message->parcel.except = (const struct gyr_handle *)(const void *)except;
+    message->parcel.rooms = rooms;
+    message->parcel.room_count = room_count;
+    atomic_store_explicit(&message->counted, 0, memory_order_relaxed);
+    return message;
+}
+
+static void message_free(struct engine_shared *shared)
+{
+    struct message *message = CONTAINER_OF(shared, struct message, shared);
+    struct hub *hub = message->hub;
+    size_t size = message->size;
+    memory_free(message);
+    size_give(hub, size);
+}
+
+static bool size_try(struct hub *hub, size_t size)
+{
+    uint64_t used = atomic_load_explicit(&hub->broadcast_size, memory_order_seq_cst);
+    do {
+        if (used + size > hub->config->broadcast_size_max) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&hub->broadcast_size, &used, used + size,
+                                                    memory_order_seq_cst, memory_order_seq_cst));
+    return true;
+}
+
+static int size_take(struct hub *hub, struct hub_core *from, size_t size)
+{
+    if (LIKELY(size_try(hub, size))) {
+        return 0;
+    }
+    /* Partner: size_give. It sees who waits when it has given, or has given before we try again. */
+    unsigned waiter = from != NULL ? from->index : 0;
+    atomic_fetch_or_explicit(&hub->size_waits[waiter / 64], UINT64_C(1) << waiter % 64,
+                             memory_order_seq_cst);
+    if (size_try(hub, size)) {
+        return 0;
+    }
+    publish_refused(hub, from);
+    return GYR_ERR_BACKPRESSURE;
+}
+
+static void size_give(struct hub *hub, size_t size)
+{
+    atomic_fetch_sub_explicit(&hub->broadcast_size, size, memory_order_seq_cst);
+    for (unsigned i = 0; i * 64 < hub->core_count; i++) {
+        if (LIKELY(atomic_load_explicit(&hub->size_waits[i], memory_order_seq_cst) == 0)) {
+            continue;
+        }
+        uint64_t waits = atomic_exchange_explicit(&hub->size_waits[i], 0, memory_order_seq_cst);
+        for (; waits != 0; waits &= waits - 1) {
+            hub_ready(hub, i * 64 + (unsigned)__builtin_ctzll(waits));
+        }
+    }
+}
