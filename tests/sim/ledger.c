@@ -279,8 +279,10 @@ void letter_end(struct world *world, struct letter *letter, int result)
     letter->returned = ledger_stamp(world);
     letter->result = result;
     letter->is_unsure = strands_have_claimer(world);
+    letter->due = letter->placed;
     if (letter->placed == 0) {
         letter->placed = letter->returned; /* past the ring */
+        letter->due = letter->called;      /* ... and nobody knows when that was found possible */
     }
     ledger->calls[letter->strand] = NULL;
     char text[LETTER_TEXT_SIZE];

@@ -46,6 +46,7 @@ struct letter {
     uint32_t size;
     uint64_t called;
     uint64_t placed;   /* when its last place was claimed, or it was delivered without one */
+    uint64_t due;      /* who was a member then and stays must get it */
     uint64_t returned; /* 0: within the call */
     uint64_t settled;  /* everybody was at rest since; NEVER: not yet */
     int result;

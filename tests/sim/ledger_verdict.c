@@ -171,7 +171,7 @@ static bool is_lost(const struct world *world, const struct letter *letter, unsi
         return false; /* what is taken back after on_close is told to the publisher only */
     }
     bool has_place = letter->listed_count == 1;
-    uint64_t start = has_place ? letter->placed : letter->called;
+    uint64_t start = has_place ? letter->due : letter->called;
     bool comes = has_later(ledger, guest, letter->settled) ||
                  (is_clean(world, client) && world->clients[client].got_close &&
                   letter->settled < guest->closing);
@@ -196,7 +196,7 @@ static bool is_lost(const struct world *world, const struct letter *letter, unsi
     }
     for (unsigned i = 0; i < guest->stay_count && has_place; i++) {
         const struct stay *stay = &guest->stays[i];
-        if (stay->room == letter->listed[0] && stay->join_end <= letter->placed &&
+        if (stay->room == letter->listed[0] && stay->join_end <= letter->due &&
             stay->leave_start > letter->placed && has_behind(ledger, guest, letter, stay)) {
             return true;
         }

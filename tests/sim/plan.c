@@ -253,7 +253,7 @@ static void rooms_draw(struct plan *plan)
     plan->freeze_chance = DICE_PICK(&dice, 0, 5, 50, 200);
     config->broadcast_lanes = DICE_PICK(&dice, 1, 1, 2, 4);
     config->broadcast_entries = DICE_PICK(&dice, 2, 2, 4, 8, 64);
-    config->broadcast_size_max = DICE_PICK(&dice, 2000, 5000, 20000, 1 << 20);
+    config->broadcast_size_max = DICE_PICK(&dice, 6000, 10000, 20000, 1 << 20);
     config->broadcast_copy_size = DICE_PICK(&dice, 0, 0, 40, 4096);
     config->rooms_max = dice_chance(&dice, 200) ? dice_between(&dice, 1, 4) : 64;
     config->conn_rooms_max = dice_chance(&dice, 200) ? dice_between(&dice, 1, 3) : 32;

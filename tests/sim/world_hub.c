@@ -84,7 +84,7 @@ static void lanes_check(struct world *world)
     static const struct broadcast_interest NOBODY;
     const struct hub *hub = world->hub;
     for (unsigned i = 0; i < world->plan.core_count; i++) {
-        for (unsigned lane = 0; lane < hub->lane_count; lane++) {
+        for (unsigned lane = 0; lane < hub->config->broadcast_lanes; lane++) {
             if (!world->ended[i] && dice_chance(&world->strand_dice, 200) &&
                 !broadcast_may_bypass(hub->ring, lane, &NOBODY, i)) {
                 world_fail(world, "core %u sleeps, and something is left for it in lane %u", i,
