@@ -109,6 +109,14 @@ void ledger_placed(struct world *world, unsigned strand)
     }
 }
 
+void ledger_looked(struct world *world, unsigned strand)
+{
+    struct letter *letter = world->ledger->calls[strand];
+    if (letter != NULL) {
+        letter->looked = ledger_stamp(world);
+    }
+}
+
 void ledger_quiet(struct world *world)
 {
     struct ledger *ledger = world->ledger;
@@ -281,8 +289,9 @@ void letter_end(struct world *world, struct letter *letter, int result)
     letter->is_unsure = strands_have_claimer(world);
     letter->due = letter->placed;
     if (letter->placed == 0) {
-        letter->placed = letter->returned; /* past the ring */
-        letter->due = letter->called;      /* ... and nobody knows when that was found possible */
+        letter->placed =
+            letter->looked != 0 ? letter->looked : letter->returned; /* past the ring */
+        letter->due = letter->called;
     }
     ledger->calls[letter->strand] = NULL;
     char text[LETTER_TEXT_SIZE];

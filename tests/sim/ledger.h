@@ -46,6 +46,7 @@ struct letter {
     uint32_t size;
     uint64_t called;
     uint64_t placed;   /* when its last place was claimed, or it was delivered without one */
+    uint64_t looked;   /* whether it may be delivered without a place, the last time; 0: never */
     uint64_t due;      /* who was a member then and stays must get it */
     uint64_t returned; /* 0: within the call */
     uint64_t settled;  /* everybody was at rest since; NEVER: not yet */
@@ -134,6 +135,8 @@ void ledger_deinit(struct world *world);
 /* ---- the world ---- */
 /* A strand has claimed a place in the ring. */
 void ledger_placed(struct world *world, unsigned strand);
+/* It looks whether it may do without; what it finds is true now. */
+void ledger_looked(struct world *world, unsigned strand);
 /* Nobody has anything to do before time goes on. */
 void ledger_quiet(struct world *world);
 void ledger_turn_ended(struct world *world, unsigned core_index);

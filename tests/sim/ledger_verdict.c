@@ -285,9 +285,8 @@ static void completion_judge(struct world *world, const struct letter *letter)
     for (unsigned i = 0; i <= world->client_count; i++) {
         if ((letter->except >> i & 1) == 0 && letter_may_reach(ledger, letter, i)) {
             most++;
-            least +=
-                letter->listed_count == 1 && letter->settled != NEVER &&
-                letter_must_reach(world, letter->listed[0], i, letter->placed, letter->settled);
+            least += letter->listed_count == 1 && letter->settled != NEVER &&
+                     letter_must_reach(world, letter->listed[0], i, letter->due, letter->settled);
         }
     }
     const struct gyr_published *done = &letter->done;

@@ -12,6 +12,7 @@
 #include "tests/sim/world.h"
 
 static void strand_main(void *arg);
+static void strand_leave(struct world *world, struct strand *strand);
 
 void strands_init(struct world *world)
 {
@@ -111,9 +112,17 @@ void strand_point(void *context, enum broadcast_point point)
     } else if (point == BROADCAST_AT_ROOM && strand->claim_count != 0) {
         strand->claim_count--; /* done with a commit, unless it only moves on */
     }
-    if (world->failed || !dice_chance(dice, world->plan.switch_chance)) {
-        return;
+    if (!world->failed && dice_chance(dice, world->plan.switch_chance)) {
+        strand_leave(world, strand);
     }
+    if (point == BROADCAST_AT_BYPASS) {
+        ledger_looked(world, strand->index);
+    }
+}
+
+static void strand_leave(struct world *world, struct strand *strand)
+{
+    struct dice *dice = &world->strand_dice;
     if (dice_chance(dice, world->plan.freeze_chance)) {
         strand->frozen_step = world->step + dice_between(dice, 1, 300);
     }
