@@ -61,6 +61,7 @@ struct letter {
     unsigned done_count;
     struct gyr_published done;
     uint64_t failed; /* clients that `done` has named */
+    uint64_t twice;  /* clients that have got it once more */
     uint64_t got;    /* clients that have got it */
 };
 
@@ -117,6 +118,7 @@ struct ledger {
     struct guest guests[CLIENTS_MAX + 1];
     struct letter *calls[STRANDS_MAX]; /* that each strand is within */
     bool ready_owed[CORES_MAX];
+    uint64_t ready_stamp[CORES_MAX]; /* when on_publish_ready came last */
     uint64_t stop_stamp;
     bool has_rested;        /* everybody at once, and no connection was there */
     unsigned pending_count; /* snapshots and calls by handle that have not come back */
@@ -171,6 +173,9 @@ bool ledger_may_close(struct client *client, uint16_t close_code);
 void ledger_judge(struct world *world);
 /* The client was a member of one of its rooms at some time between its call and its rest. */
 bool letter_may_reach(const struct ledger *ledger, const struct letter *letter, unsigned client);
+/* It was published to several rooms, of which the client has joined or left one meanwhile: the
+ * cores take it from each room's lane by itself, so it may come twice, or not at all. */
+bool letter_may_repeat(const struct ledger *ledger, const struct letter *letter, unsigned client);
 /* It was a member of this room (or open, with ROOM_ALL) all the time from `start` to `end`. */
 bool letter_must_reach(const struct world *world, unsigned room, unsigned client, uint64_t start,
                        uint64_t end);

@@ -58,6 +58,20 @@ bool letter_may_reach(const struct ledger *ledger, const struct letter *letter, 
     return false;
 }
 
+bool letter_may_repeat(const struct ledger *ledger, const struct letter *letter, unsigned client)
+{
+    const struct guest *guest = &ledger->guests[client];
+    for (unsigned i = 0; i < guest->stay_count && letter->listed_count > 1; i++) {
+        const struct stay *stay = &guest->stays[i];
+        bool begins = stay->join_start < letter->settled && stay->join_end > letter->called;
+        bool ends = stay->leave_start < letter->settled && stay->leave_end > letter->called;
+        if (is_listed(letter, stay->room) && (begins || ends)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The stay in this room that has lasted all that time. */
 static const struct stay *stay_over(const struct guest *guest, unsigned room, uint64_t start,
                                     uint64_t end)
@@ -94,6 +108,15 @@ bool letter_must_reach(const struct world *world, unsigned room, unsigned client
 
 /* ---- losses ---- */
 
+/* Has it not come to the client, though it might have? */
+static bool is_missed(const struct ledger *ledger, const struct letter *letter, unsigned client)
+{
+    uint64_t bit = UINT64_C(1) << client;
+    bool has_not = (letter->got & bit) == 0 || letter_may_repeat(ledger, letter, client);
+    return letter->result == 0 && letter->listed_count != 0 && has_not &&
+           (letter->except & bit) == 0 && letter_may_reach(ledger, letter, client);
+}
+
 static void losses_judge(struct world *world, unsigned client)
 {
     const struct ledger *ledger = world->ledger;
@@ -106,15 +129,12 @@ static void losses_judge(struct world *world, unsigned client)
     }
     for (uint32_t i = 0; i < ledger->letter_count; i++) {
         const struct letter *letter = ledger->letters[i];
-        uint64_t bit = UINT64_C(1) << client;
-        if (letter->result < 0 || letter->listed_count == 0 || (letter->got & bit) != 0 ||
-            (letter->except & bit) != 0 || !letter_may_reach(ledger, letter, client)) {
-            continue;
-        }
-        possible++;
-        if (is_lost(world, letter, client)) {
-            lost++;
-            example = letter;
+        if (is_missed(ledger, letter, client)) {
+            possible++;
+            if (is_lost(world, letter, client)) {
+                lost++;
+                example = letter;
+            }
         }
     }
     char text[LETTER_TEXT_SIZE] = "";
@@ -127,6 +147,14 @@ static void losses_judge(struct world *world, unsigned client)
         world_fail(world, "client %u, core %u: was told of %llu messages dropped; only %llu can be",
                    client, guest->core_index, (unsigned long long)guest->told,
                    (unsigned long long)possible);
+    }
+    for (uint32_t i = 0; world->failed && i < ledger->letter_count; i++) {
+        const struct letter *letter = ledger->letters[i];
+        if (is_missed(ledger, letter, client)) {
+            world_note(world, "    missed, %s: %s",
+                       is_lost(world, letter, client) ? "lost" : "perhaps",
+                       letter_text(world, letter, text));
+        }
     }
 }
 
@@ -179,17 +207,11 @@ static bool is_lost(const struct world *world, const struct letter *letter, unsi
         return comes && guest->open_end <= start && guest->closing > letter->settled;
     }
     bool was_there = false;
+    if (letter_may_repeat(ledger, letter, client)) {
+        return false;
+    }
     for (unsigned i = 0; i < letter->listed_count; i++) {
-        unsigned room = letter->listed[i];
-        const struct stay *stay = stay_over(guest, room, start, letter->settled);
-        was_there |= stay != NULL;
-        for (unsigned k = 0; k < guest->stay_count && stay == NULL && !has_place; k++) {
-            const struct stay *other = &guest->stays[k];
-            if (other->room == room && other->join_start < letter->settled &&
-                other->leave_end > letter->called) {
-                return false; /* it has come or gone meanwhile, and another room was its first */
-            }
-        }
+        was_there |= stay_over(guest, letter->listed[i], start, letter->settled) != NULL;
     }
     if (was_there && comes) {
         return true;
@@ -284,7 +306,7 @@ static void completion_judge(struct world *world, const struct letter *letter)
     char text[LETTER_TEXT_SIZE];
     for (unsigned i = 0; i <= world->client_count; i++) {
         if ((letter->except >> i & 1) == 0 && letter_may_reach(ledger, letter, i)) {
-            most++;
+            most += letter_may_repeat(ledger, letter, i) ? 2 : 1;
             least += letter->listed_count == 1 && letter->settled != NEVER &&
                      letter_must_reach(world, letter->listed[0], i, letter->due, letter->settled);
         }
@@ -312,7 +334,7 @@ static void completions_judge(struct world *world)
         }
         if (letter->done_count != 0) {
             completion_judge(world, letter);
-        } else if (letter->settled < ledger->stop_stamp) {
+        } else if (letter->settled < ledger->stop_stamp && letter->timeout_ms == GYR_NO_TIMEOUT) {
             char text[LETTER_TEXT_SIZE];
             world_fail(world, "%s: done never came on core %u", letter_text(world, letter, text),
                        letter->done_core);

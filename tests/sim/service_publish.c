@@ -82,7 +82,8 @@ void ledger_publish(struct world *world, struct dice *dice, struct visit *visit)
         list_draw(world, dice, letter, visit);
     }
     letter->opcode = dice_chance(dice, 800) ? GYR_TEXT : GYR_BINARY;
-    letter->is_sequenced = ledger->room[letter->listed[0]].history_count != 0;
+    unsigned first = letter->listed[0];
+    letter->is_sequenced = first != ROOM_ALL && ledger->room[first].history_count != 0;
     char *bytes = malloc(size);
     ASSERT(bytes != NULL);
     letter_write(letter, bytes);
@@ -101,7 +102,8 @@ static void published(struct world *world, struct letter *letter, int err)
     letter_end(world, letter, err);
     unsigned core = letter->strand < world->plan.core_count ? letter->strand : 0;
     if (err == GYR_ERR_BACKPRESSURE) {
-        ledger->ready_owed[core] = true;
+        /* To a thread it may be told before it knows. */
+        ledger->ready_owed[core] |= ledger->ready_stamp[core] < letter->called;
         ledger->refused_count++;
     }
     bool right = err == 0 || err == GYR_ERR_BACKPRESSURE ||
@@ -230,7 +232,8 @@ static void on_published(struct gyr_core *core, void *arg, const struct gyr_publ
             return;
         }
         unsigned id = guest->visit->client->id;
-        if ((letter->got >> id & 1) != 0 || (letter->failed >> id & 1) != 0) {
+        bool may_repeat = letter_may_repeat(world->ledger, letter, id);
+        if (!may_repeat && ((letter->got | letter->failed) >> id & 1) != 0) {
             world_fail(world, "%s: client %u is told to have failed with %d, %s", text, id,
                        published->errors[i].err,
                        (letter->failed >> id & 1) != 0 ? "twice" : "and has got it");
@@ -253,6 +256,7 @@ void service_on_publish_ready(struct gyr_core *core)
         world_fail(world, "on_publish_ready within another upcall or a call");
     }
     ledger->ready_owed[gyr_core_index(core)] = false;
+    ledger->ready_stamp[gyr_core_index(core)] = ledger_stamp(world);
     struct dice dice = dice_make(world->plan.seed, 30000 + ledger->stamp);
     if (dice_chance(&dice, 500)) {
         ledger_publish(world, &dice, NULL);

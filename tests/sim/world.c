@@ -286,7 +286,9 @@ static void transport_check(struct world *world, const struct transport *transpo
     for (const struct entry *entry = transport->queue_head; entry != NULL; entry = entry->next) {
         queued_size += (size_t)entry->header_size + entry->size - entry->sent;
     }
-    if ((transport->flags & TRANSPORT_F_TURN_SEND) != 0) {
+    /* What is sent quietly from the queue stays in it up to the end of the turn. */
+    if ((transport->flags & TRANSPORT_F_TURN_SEND) != 0 &&
+        transport->turn_send != TURN_SEND_QUEUE) {
         queued_size += transport->core->turn_sends[transport->turn_send].size;
     }
     if (queued_size != transport->queued_size && transport->state != TRANSPORT_CLOSING) {
