@@ -83,7 +83,7 @@ SRC_SIM := $(wildcard tests/sim/main.c)
 SRC_TESTS := $(filter-out $(SRC_SIM),$(foreach dir,. unit sim socket,$(wildcard tests/$(dir)/*.c)))
 SRC_TESTS := $(patsubst tests/./%,tests/%,$(SRC_TESTS))
 SRC_EXAMPLES := $(wildcard examples/*.c)
-# examples/NAME_*.c are parts of examples/NAME.c.
+# examples/NAME_*.c are parts of examples/NAME.c, and examples/common_*.c of all of them.
 EXAMPLE_NAMES := $(foreach name,$(SRC_EXAMPLES:examples/%.c=%),$(if $(findstring _,$(name)),,$(name)))
 # Parts of the load generators.
 SRC_BENCH_CLIENT := bench/client.c bench/histogram.c $(wildcard bench/fangen_*.c)
@@ -102,17 +102,20 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 
 # ---- what people type --------------------------------------------------------------------------
 
-.PHONY: all run test check tidy sim fuzz autobahn http-probes http-differential bench install \
+.PHONY: all run test check tidy sim model fuzz autobahn http-probes http-differential bench install \
     uninstall deb test-packages clean docs help format lib programs tests fuzzers venv check-format \
     check-headers check-style check-symbols check-unit check-sim check-docs
 
 all: lib programs ## build the libraries and programs (default)
 	@:
 
-run: ## install what is missing, build, and serve http://127.0.0.1:8080/ (ARGS="--listen ...")
+EXAMPLE ?= chat
+
+run: ## install what is missing, build, and serve a chat at http://127.0.0.1:8080/ (ARGS="--listen ...")
+	$(if $(filter $(EXAMPLE),$(EXAMPLE_NAMES)),,$(error EXAMPLE=$(EXAMPLE) is not one of: $(strip $(EXAMPLE_NAMES))))
 	@tools/setup build
 	@+$(MAKE) all
-	@exec $(B)/bin/gyr-echo $(ARGS)
+	@exec $(B)/bin/gyr-$(EXAMPLE) $(ARGS)
 
 test: ## every test, short fuzzing included; ends with `N passed, M failed, K skipped`
 	@tools/setup build test
@@ -153,6 +156,10 @@ http-differential: ## the same against nginx and h2o, too: writes docs/http-diff
 	@GYR_BIN=$(CURDIR)/$(B)/bin MODE=$(MODE) PYTHONDONTWRITEBYTECODE=1 \
 	    /usr/bin/python3 tests/probes/differential.py
 
+model: ## check the model of the broadcast ring with spin, all states, and that it finds planted bugs
+	@tools/setup model
+	@tools/model/run
+
 bench: ## the benchmarks of bench/ (BENCH="E1 H1" for some of them)
 	@tools/setup build test
 	@+$(MAKE) MODE=release all $(BENCHES:$(B)/%=build/release/%)
@@ -167,6 +174,7 @@ docs: $(B)/bin/config-table ## write the tables of docs/configuration.md
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo '  with MODE=release|debug|asan|tsan|cov (output in build/MODE/), V=1 to see the commands,'
+	@echo '  EXAMPLE=echo to run another program than the chat,'
 	@echo '  CC=clang for another compiler, SETUP=none to keep tools/setup from installing anything'
 
 clean: ## remove build/
@@ -217,12 +225,12 @@ $(O)/examples/%_html.o: examples/%.html $(B)/flags
 	    '$*_html: .incbin "$<"' '1: .byte 0' '.balign 8' '$*_html_size: .quad 1b - $*_html' \
 	    '.section .note.GNU-stack,"",%progbits' | $(CC) -c -x assembler -o $@ -
 
-define EXAMPLE
+define EXAMPLE_RULE
 $(B)/bin/gyr-$(1): $(O)/examples/$(1).o $(B)/libgyr.a \
-    $(patsubst %.c,$(O)/%.o,$(wildcard examples/$(1)_*.c)) \
+    $(patsubst %.c,$(O)/%.o,$(wildcard examples/$(1)_*.c examples/common_*.c)) \
     $(patsubst examples/%.html,$(O)/examples/%_html.o,$(wildcard examples/$(1).html))
 endef
-$(foreach name,$(EXAMPLE_NAMES),$(eval $(call EXAMPLE,$(name))))
+$(foreach name,$(EXAMPLE_NAMES),$(eval $(call EXAMPLE_RULE,$(name))))
 
 # An example is compiled as a service would be: without LTO, against the archive.
 $(EXAMPLES):
@@ -238,7 +246,13 @@ $(B)/bin/bench-wsgen $(B)/bin/bench-fangen:
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL)
 
-$(B)/bin/bench-rooms: $(O)/bench/client.o
+# These see the public interface alone, as a service does.
+$(B)/bin/bench-fan_server: $(O)/bench/fan_server.o
+$(B)/bin/bench-rooms: $(O)/bench/rooms.o $(O)/bench/client.o
+$(B)/bin/bench-fan_server $(B)/bin/bench-rooms: $(B)/libgyr.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
 
 $(B)/bin/bench-%: $(O)/bench/%.o $(B)/gyr.o $(B)/libgyr_test.a
 	$(call say,LINK,$@)
@@ -398,7 +412,7 @@ UNITS := gyr-echo.service gyr-echo.socket
 INSTALLED = $(patsubst include/%,$(INCLUDEDIR)/%,$(wildcard include/gyr/*.h)) \
     $(addprefix $(LIBDIR)/,libgyr.a libgyr.so libgyr.so.$(SOVERSION) libgyr.so.$(VERSION)) \
     $(PKGCONFIGDIR)/gyr.pc $(EXAMPLES:$(B)/bin/%=$(BINDIR)/%) $(UNITS:%=$(UNITDIR)/%) \
-    $(MANDIR)/man1/gyr-echo.1 $(MANDIR)/man3/gyr.3 \
+    $(EXAMPLES:$(B)/bin/%=$(MANDIR)/man1/%.1) $(MANDIR)/man3/gyr.3 \
     $(patsubst %,$(DOCDIR)/examples/%,$(notdir $(DOC_EXAMPLES)))
 # Sources to begin with, and configuration to copy.
 DOC_EXAMPLES := $(SRC_EXAMPLES) $(wildcard examples/*.h) packaging/systemd/gyr-echo.default \
@@ -420,7 +434,7 @@ install: all ## install under PREFIX (/usr/local), below DESTDIR
 	install -m 755 $(EXAMPLES) $(DESTDIR)$(BINDIR)
 	$(foreach unit,$(UNITS),sed -e 's|@BINDIR@|$(BINDIR)|' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|' \
 	    packaging/systemd/$(unit) > $(DESTDIR)$(UNITDIR)/$(unit) &&) true
-	install -m 644 packaging/man/gyr-echo.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(EXAMPLES:$(B)/bin/%=packaging/man/%.1) $(DESTDIR)$(MANDIR)/man1
 	awk -f packaging/man/example.awk README.md packaging/man/gyr.3 > $(DESTDIR)$(MANDIR)/man3/gyr.3
 	install -m 644 $(DOC_EXAMPLES) $(DESTDIR)$(DOCDIR)/examples
 

@@ -46,7 +46,7 @@ uint64_t clock_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void *memory_take(size_t count, size_t size)
+void *take_memory(size_t count, size_t size)
 {
     void *memory = calloc(count, size);
     if (memory == NULL) {

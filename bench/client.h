@@ -32,7 +32,7 @@ __attribute__((format(printf, 1, 2))) _Noreturn void die(const char *format, ...
 
 uint64_t clock_ns(void);
 /* calloc */
-void *memory_take(size_t count, size_t size);
+void *take_memory(size_t count, size_t size);
 /* xorshift64: the same run sends the same bytes. The state is not zero. */
 uint64_t random_next(uint64_t *state);
 

@@ -226,9 +226,9 @@ static void thread_prepare(struct generator *generator, uint32_t index)
     thread->generator = generator;
     thread->index = index;
     thread->random_state = 0x9e3779b97f4a7c15u + index;
-    thread->recv_bytes = memory_take(1, RECV_SIZE);
-    thread->frames = memory_take(options->burst, generator->frame_size);
-    thread->publishers = memory_take((size_t)options->room_count * options->publisher_count,
+    thread->recv_bytes = take_memory(1, RECV_SIZE);
+    thread->frames = take_memory(options->burst, generator->frame_size);
+    thread->publishers = take_memory((size_t)options->room_count * options->publisher_count,
                                      sizeof(thread->publishers[0]));
     thread->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     thread->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -254,12 +254,12 @@ static void generator_prepare(struct generator *generator)
     generator->counter = counter_map(options->counter_path);
     atomic_store_explicit(&generator->counter->reply_size, generator->reply_size,
                           memory_order_relaxed);
-    generator->readers = memory_take(options->room_count, sizeof(generator->readers[0]));
-    generator->conns = memory_take(options->subscriber_count +
+    generator->readers = take_memory(options->room_count, sizeof(generator->readers[0]));
+    generator->conns = take_memory(options->subscriber_count +
                                        (size_t)options->room_count * options->publisher_count,
                                    sizeof(struct conn));
     generator->thread_count = options->cpu_count == 0 ? 1 : options->cpu_count;
-    generator->threads = memory_take(generator->thread_count, sizeof(struct thread));
+    generator->threads = take_memory(generator->thread_count, sizeof(struct thread));
     for (uint32_t i = 0; i < generator->thread_count; i++) {
         thread_prepare(generator, i);
     }
@@ -295,7 +295,7 @@ static void generator_start(struct generator *generator)
     generator->interval_ns = (uint64_t)(1e9 / options->rate);
     generator->message_count = burst_count * options->burst;
     generator->total_bytes = generator->round_bytes * burst_count;
-    generator->remaining = memory_take(messages, sizeof(generator->remaining[0]));
+    generator->remaining = take_memory(messages, sizeof(generator->remaining[0]));
     for (uint64_t i = 0; i < messages; i++) {
         uint64_t room = i / generator->message_count / options->publisher_count;
         atomic_init(&generator->remaining[i], generator->readers[room]);
@@ -325,8 +325,8 @@ static uint32_t stalled_ended(const struct generator *generator)
 
 static void generator_report(struct generator *generator, uint64_t elapsed_ns)
 {
-    struct histogram *each = memory_take(1, sizeof(*each));
-    struct histogram *whole = memory_take(1, sizeof(*whole));
+    struct histogram *each = take_memory(1, sizeof(*each));
+    struct histogram *whole = take_memory(1, sizeof(*whole));
     uint64_t recv_calls = 0;
     for (uint32_t i = 0; i < generator->thread_count; i++) {
         histogram_merge(each, &generator->threads[i].each);
@@ -356,7 +356,7 @@ static void generator_verify(const struct generator *generator)
 {
     const struct options *options = generator->options;
     const struct conn *publishers = generator->conns + options->subscriber_count;
-    const struct conn **first = memory_take(options->room_count, sizeof(*first));
+    const struct conn **first = take_memory(options->room_count, sizeof(*first));
     for (uint32_t i = 0; i < options->subscriber_count; i++) {
         const struct conn *conn = &generator->conns[i];
         if (conn->is_stalled) {

@@ -81,8 +81,8 @@ static void conn_adopt(struct generator *generator, struct conn *conn, uint32_t 
         generator->reader_count++;
         generator->readers[conn->room]++;
         if (generator->looks) {
-            conn->kept = memory_take(1, generator->reply_size);
-            conn->numbers = memory_take(options->publisher_count, sizeof(conn->numbers[0]));
+            conn->kept = take_memory(1, generator->reply_size);
+            conn->numbers = take_memory(options->publisher_count, sizeof(conn->numbers[0]));
         }
     }
     generator->conn_count++;

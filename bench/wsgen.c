@@ -278,9 +278,9 @@ static void generator_prepare(struct generator *generator)
     atomic_store_explicit(&generator->counter->reply_size, generator->reply_size,
                           memory_order_relaxed);
 
-    generator->conns = memory_take(options->connection_count, sizeof(struct conn));
-    generator->recv_bytes = memory_take(1, RECV_SIZE);
-    generator->frames = memory_take(1, generator->batch_size);
+    generator->conns = take_memory(options->connection_count, sizeof(struct conn));
+    generator->recv_bytes = take_memory(1, RECV_SIZE);
+    generator->frames = take_memory(1, generator->batch_size);
     for (uint32_t i = 0; i < options->depth; i++) {
         frame_write(options, &generator->random_state,
                     generator->frames + i * generator->frame_size, NULL);
@@ -305,7 +305,7 @@ static void conn_open(struct generator *generator, struct conn *conn)
     }
     conn->frames = generator->frames;
     if (options->verify) {
-        conn->memory = memory_take(1, generator->batch_size + generator->replies_size);
+        conn->memory = take_memory(1, generator->batch_size + generator->replies_size);
         conn->frames = conn->memory;
         conn->replies = conn->memory + generator->batch_size;
     }

@@ -53,6 +53,7 @@ int core_create(const struct core_config *config, struct core **core_out, struct
     core->server = config->server;
     core->layer = config->layer;
     core->layer_state = config->layer_state;
+    core->layer_due_ns = UINT64_MAX;
     core->bell = &core->layer_silence;
     core->peers = config->peers;
     core->peer_count = config->peer_count;
@@ -233,15 +234,16 @@ bool core_turn(struct core *core)
 /* Does the layer above ask for its turn? */
 static bool layer_wants(const struct core *core)
 {
-    return core->layer_due_ns != 0 || atomic_load_explicit(core->bell, memory_order_relaxed) != 0;
+    return core->ring->now_ns >= core->layer_due_ns ||
+           atomic_load_explicit(core->bell, memory_order_relaxed) != 0;
 }
 
 __attribute__((noinline)) static void layer_work(struct core *core)
 {
-    core->layer_due_ns = 0;
+    core->layer_due_ns = UINT64_MAX;
     uint64_t again_ns = core->layer->core_work(core->layer_state, (struct gyr_core *)core);
-    if (core->layer_due_ns == 0) {
-        core->layer_due_ns = again_ns;
+    if (again_ns != 0) {
+        core->layer_due_ns = MIN(core->layer_due_ns, core->ring->now_ns + again_ns);
     }
 }
 
@@ -344,8 +346,9 @@ static uint64_t wait_timeout(struct core *core)
         return 0;
     }
     uint64_t timeout_ns = next_ms == UINT64_MAX ? UINT64_MAX : (next_ms - core->now_ms) * 1000000;
-    if (UNLIKELY(core->layer_due_ns != 0)) {
-        timeout_ns = core->layer_due_ns == 1 ? 0 : MIN(timeout_ns, core->layer_due_ns);
+    if (UNLIKELY(core->layer_due_ns != UINT64_MAX)) {
+        uint64_t now_ns = core->ring->now_ns;
+        timeout_ns = MIN(timeout_ns, core->layer_due_ns - MIN(now_ns, core->layer_due_ns));
     }
     return timeout_ns;
 }

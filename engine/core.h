@@ -123,8 +123,7 @@ struct core {
     uint64_t now_ms;
     uint32_t guard_flags;  /* enum guard_flags */
     bool visitors_used;    /* guard.visitors may be other than zero */
-    uint64_t layer_due_ns; /* core_work is called in the next turn, which begins after at most so
-                              long; 0: only when the bell rings */
+    uint64_t layer_due_ns; /* core_work is called from then on; UINT64_MAX: when the bell rings */
     const _Atomic uint32_t
         *bell; /* borrowed from the layer, or layer_silence; partner: who rings */
     struct core_output out;

@@ -104,8 +104,10 @@ void engine_core_free(struct gyr_core *core, void *pointer, size_t size);
 uint32_t engine_conn_index(const struct gyr_conn *conn);
 /* The connection that has this number now. */
 struct gyr_conn *engine_conn_at(struct gyr_core *core, uint32_t index);
-/* Bring what a delivery will touch into the cache. */
+/* Bring what a delivery will touch into the cache: first the connection, and when that is there its
+ * queue. */
 void engine_conn_prefetch(struct gyr_core *core, uint32_t index);
+void engine_conn_prefetch_queue(struct gyr_core *core, uint32_t index);
 /* conn_end is wanted. */
 void engine_conn_watch(struct gyr_conn *conn);
 bool engine_conn_is_watched(const struct gyr_conn *conn);

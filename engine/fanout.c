@@ -11,6 +11,7 @@
 
 #define RUN_SIZE_MIN 256   /* of memory for messages that are not known yet */
 #define RUN_SIZE_MAX 32768 /* of one run, unless a single message is larger */
+#define ENTRIES_FREE 4096  /* half of what entries take in memory, whatever the limit in bytes */
 
 static int run_take_shared(struct engine_delivery *delivery);
 static uint8_t *run_append(struct engine_delivery *delivery, size_t size);
@@ -273,7 +274,8 @@ static enum engine_delivered deliver_early(struct engine_delivery *delivery,
     struct transport *transport = exchange->transport;
     const struct http_state *state = transport->http.state;
     uint32_t limit = limit_of(delivery);
-    if ((exchange->flags & EXCHANGE_F_SENDING_PARTS) != 0 || state->early_memory / 2 > limit ||
+    if ((exchange->flags & EXCHANGE_F_SENDING_PARTS) != 0 ||
+        state->early_memory / 2 > MAX(limit, (uint32_t)ENTRIES_FREE) ||
         (uint64_t)state->early_size + delivery->size > limit) {
         if (delivery->policy == GYR_ROOM_CLOSE) {
             transport_mark(transport, TRANSPORT_F_CUT);
@@ -313,7 +315,7 @@ static bool limit_is_passed(const struct engine_delivery *delivery,
 {
     uint32_t limit = limit_of(delivery);
     return (uint64_t)transport->queued_size + delivery->size > limit ||
-           transport->queue_memory / 2 > limit;
+           transport->queue_memory / 2 > MAX(limit, (uint32_t)ENTRIES_FREE);
 }
 
 /* Would it be, if so much of the queue were not there? */
@@ -323,13 +325,23 @@ static bool limit_is_passed_without(const struct engine_delivery *delivery,
 {
     uint32_t limit = limit_of(delivery);
     return transport->queued_size - size + delivery->size > limit ||
-           (transport->queue_memory - memory) / 2 > limit;
+           (transport->queue_memory - memory) / 2 > MAX(limit, (uint32_t)ENTRIES_FREE);
 }
 
-/* There is no room: do what the policy says. ENGINE_QUEUED: now there is. */
+/* There is no room: do what the policy says. ENGINE_QUEUED: now there is. Much may have been
+ * published in this turn, and who has had no chance to take it is not slow yet. */
 static enum engine_delivered deliver_full(struct engine_delivery *delivery,
                                           struct transport *transport)
 {
+    if (delivery->size <= limit_of(delivery)) {
+        transport_send_queue_now(transport);
+        if ((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
+            return ENGINE_GONE;
+        }
+        if (!limit_is_passed(delivery, transport)) {
+            return ENGINE_QUEUED;
+        }
+    }
     switch (delivery->policy) {
     case GYR_ROOM_CLOSE:
         slow_close(delivery, transport);
@@ -555,31 +567,6 @@ void run_entry_release(struct transport *transport, struct entry *entry, bool ta
                                               : GYR_ERR_BACKPRESSURE;
         tracked.track->done(tracked.track, (struct gyr_handle){tracked.handle}, taken, err);
     }
-}
-
-void run_entry_split(struct transport *transport, struct entry *entry)
-{
-    struct run_entry *run_entry = run_entry_of(entry);
-    if ((entry->flags & (RUN_ENTRY_F_KEYED | RUN_ENTRY_F_TRACKED)) != 0 || entry->sent != 0) {
-        return; /* a single message */
-    }
-    const uint8_t *bytes = run_entry->run->bytes + run_entry->start;
-    uint32_t kept = frame_size_at(bytes);
-    while (kept < RUN_SEND_MAX && kept < entry->size) {
-        kept += frame_size_at(bytes + kept);
-    }
-    struct run_entry *rest = kept < entry->size ? transport_alloc(transport, sizeof(*rest)) : NULL;
-    if (rest == NULL) {
-        return;
-    }
-    *rest = *run_entry;
-    rest->entry.flags &= (uint8_t)~RUN_ENTRY_F_SENT;
-    rest->start += kept;
-    rest->entry.size -= kept;
-    rest->run->count++;
-    transport->queued_size -= rest->entry.size; /* queue_put counts it again */
-    entry->size = kept;
-    queue_put(transport, &entry->next, &rest->entry);
 }
 
 /* ---- tracks ----------------------------------------------------------------------------------- */

@@ -64,12 +64,6 @@ struct conflation {
     uint32_t count;
 };
 
-/* Bytes that are given to the kernel at once: what is not on its way can still be dropped. */
-#define RUN_SEND_MAX 65536
-/* Leave about so many of the head that is about to be sent, cut between messages; the rest follows
- * as an entry of its own, if there is memory for that. */
-void run_entry_split(struct transport *transport, struct entry *entry);
-
 static_assert(offsetof(struct run_entry, entry) == 0, "an entry of ENTRY_RUN is one");
 
 static inline struct run_entry *run_entry_of(struct entry *entry)

@@ -62,7 +62,7 @@ void engine_core_set_bell(struct gyr_core *core, const _Atomic uint32_t *bell)
 
 void engine_core_due(struct gyr_core *core)
 {
-    ((struct core *)core)->layer_due_ns = 1;
+    ((struct core *)core)->layer_due_ns = 0;
 }
 
 void engine_core_wake(struct gyr_core *core, struct gyr_core *from)
@@ -132,6 +132,13 @@ void engine_conn_prefetch(struct gyr_core *core, uint32_t index)
 {
     const struct gyr_conn *conn = exchange_at(core_of(core), index);
     __builtin_prefetch(conn);
+}
+
+void engine_conn_prefetch_queue(struct gyr_core *core, uint32_t index)
+{
+    const struct transport *transport = exchange_at(core_of(core), index)->transport;
+    __builtin_prefetch(transport, 1);
+    __builtin_prefetch((const uint8_t *)transport + CACHE_LINE, 1);
 }
 
 void engine_conn_watch(struct gyr_conn *conn)

@@ -263,6 +263,9 @@ bool transport_end_batch(struct transport *transport);
 void transport_on_turn_send(struct transport *transport, const struct core_turn_send *send);
 /* Send what is queued, if nothing is in flight. */
 void transport_flush_queue(struct transport *transport);
+/* The same at once, and not more than the peer has room for: what it does not take is in flight
+ * then. */
+void transport_send_queue_now(struct transport *transport);
 void transport_on_send(struct transport *transport, const struct completion *completion);
 /* The quiet send of its queue's head is settled: TURN_SEND_WHOLE, or the bytes sent, or -errno. */
 void transport_on_quiet_send(struct transport *transport, int32_t result);

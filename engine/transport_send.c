@@ -331,15 +331,41 @@ void transport_flush_queue(struct transport *transport)
     queue_send(transport);
 }
 
+void transport_send_queue_now(struct transport *transport)
+{
+    struct core *core = transport->core;
+    while (transport->queue_head != NULL && !transport_is_sending(transport) &&
+           !queue_is_held(transport) && transport->state == TRANSPORT_OPEN) {
+        if (transport->queue_head->next != NULL) {
+            queue_merge(transport);
+        }
+        struct entry *entry = transport->queue_head;
+        size_t size = entry_wire_size(entry) - entry->sent;
+        int64_t sent = core->ring->ops->send_now(core->ring, transport->fd,
+                                                 entry_frame(entry) + entry->sent, size);
+        STATS_ADD(&core->stats, sends_now, 1);
+        if (sent < 0 && sent != -EAGAIN) {
+            transport_mark(transport, TRANSPORT_F_LOST);
+            return;
+        }
+        sent = MAX(sent, 0);
+        if ((size_t)sent < size) {
+            entry->flags |= entry->kind == ENTRY_RUN ? RUN_ENTRY_F_SENT : 0;
+            queue_sent(transport, (uint32_t)sent);
+            queue_send(transport);
+            transport_timer_update(transport);
+            return;
+        }
+        queue_sent(transport, (uint32_t)sent);
+    }
+}
+
 /* What many are sent goes out quietly at first: for most of them there is room. */
 static void queue_send(struct transport *transport)
 {
     struct core *core = transport->core;
     struct entry *entry = transport->queue_head;
     ASSERT(entry != NULL && !transport_is_sending(transport)); /* C3 */
-    if (entry->kind == ENTRY_RUN && UNLIKELY(entry->size > RUN_SEND_MAX)) {
-        run_entry_split(transport, entry);
-    }
     bool quiet = entry->kind == ENTRY_RUN && (entry->flags & RUN_ENTRY_F_SENT) == 0 &&
                  transport->state == TRANSPORT_OPEN && core->quiet_count < core->slots.end;
     const uint8_t *bytes = entry_frame(entry) + entry->sent;

@@ -12,12 +12,11 @@
  *
  * Read main first, then on_request and what it calls: functions named on_* are called by the
  * engine, on the thread of the core that has the connection. The command line, settings and
- * signals of the program are in echo_program.c. */
-#include "examples/echo_program.h"
+ * signals of the program are in common_program.c. */
+#include "examples/common_program.h"
 
 #include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,26 +65,15 @@ static int on_body(struct gyr_conn *conn, struct gyr_span piece, bool last);
 static void on_drain(struct gyr_conn *conn);
 static void on_timer(struct gyr_conn *conn);
 static int on_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span message);
-static void on_log(void *user, enum gyr_log_level level, struct gyr_span line);
 
 int main(int argc, char **argv)
 {
-    struct options options = {.config = NULL};
+    struct options options = {.has_files = true};
     struct gyr_error error;
     program_options(&options, argc, argv);
     struct gyr_settings *settings = program_settings_of(&options);
-
-    /* The threads of the cores take no signal; sigwait below is the only place for these. */
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    if (options.config != NULL) {
-        sigaddset(&signals, SIGHUP); /* otherwise it ends the program, as when a terminal closes */
-    }
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    /* Whoever reads our line may have gone; the engine itself never causes this signal. */
-    signal(SIGPIPE, SIG_IGN);
+    program_signals(&options, &signals);
 
     struct shared shared = {0};
     const struct gyr_service service = {
@@ -97,7 +85,7 @@ int main(int argc, char **argv)
         .on_drain = on_drain,
         .on_timer = on_timer,
         .on_message = on_message,
-        .on_log = on_log,
+        .on_log = program_log,
     };
     struct gyr_server *server;
     if (options.files != NULL) {
@@ -108,31 +96,11 @@ int main(int argc, char **argv)
     gyr_settings_destroy(settings);
     program_listen(&options, server);
     program_check(gyr_server_start(server, &error), &error);
-    program_announce_ring(server);
-    program_announce(server);
-    program_notify("READY=1");
-
-    int signal_number;
-    while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP) {
-        program_reload(&options, server);
-    }
+    program_wait(&options, server, &signals);
     atomic_store(&shared.stopping, true);
-    program_notify("STOPPING=1");
-    gyr_server_stop(server);
-    /* From here on a second signal does what it does to any program: it ends this one at once. */
-    sigprocmask(SIG_UNBLOCK, &signals, NULL);
-    gyr_server_wait(server);
-    gyr_server_destroy(server);
+    program_stop(server, &signals);
     gyr_files_close(shared.files);
     return 0;
-}
-
-/* In one piece, so that lines of several cores do not mix; as it is, so that JSON stays JSON. */
-static void on_log(void *user, enum gyr_log_level level, struct gyr_span line)
-{
-    (void)user;
-    (void)level;
-    fprintf(stderr, "%.*s\n", (int)line.size, line.ptr);
 }
 
 /* ---- WebSocket ------------------------------------------------------------------------------- */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What the hub offers its backend (struct gyr_backend_hub). */
-#include "hub/completion.h"
+#include "hub/attendance.h"
 #include "hub/hub.h"
 #include "hub/publish.h"
+#include "hub/receipt.h"
+#include "hub/recovery.h"
 
 static struct hub_core *core_of(struct hub *hub, unsigned core)
 {
@@ -20,6 +22,20 @@ static void hub_failed(void *state, void *request, int err)
 {
     (void)state;
     publish_failed(NULL, request, err);
+}
+
+static int hub_history_done(void *state, unsigned core, void *request,
+                            const struct gyr_backend_history *history)
+{
+    (void)core;
+    return recovery_done(state, request, history);
+}
+
+static void hub_presence_done(void *state, unsigned core, void *request, int err,
+                              const struct gyr_span *ids, size_t id_count)
+{
+    (void)core;
+    attendance_done(state, request, err, ids, id_count);
 }
 
 static void hub_is_ready(void *state, unsigned core)
@@ -86,6 +102,8 @@ struct gyr_backend_hub hub_offer(struct hub *hub)
         .deliver = hub_deliver,
         .failed = hub_failed,
         .ready = hub_is_ready,
+        .history_done = hub_history_done,
+        .presence_done = hub_presence_done,
         .post = hub_post,
         .due = hub_due,
         .now_ms = hub_now_ms,

@@ -5,9 +5,10 @@
  * lie on, and goes to a member with the lane of the first room that it is in. */
 #include "hub/deliver.h"
 
-#include "hub/completion.h"
 #include "hub/hub.h"
 #include "hub/publish.h"
+#include "hub/receipt.h"
+#include "hub/recovery.h"
 
 #include <sched.h>
 
@@ -21,7 +22,7 @@ struct fanout {
     const struct parcel *parcel;
     const struct parcel_room *rooms; /* of the parcel, up to this room */
     size_t rooms_before;             /* those in front of it */
-    struct completion_part *part;    /* or NULL */
+    struct receipt_part *part;       /* or NULL */
     const uint32_t *except;          /* connections that get nothing */
     size_t except_count;
     struct engine_delivery delivery;
@@ -34,10 +35,11 @@ struct fanout {
 };
 
 static void deliver_room(struct hub_core *core, const struct parcel *parcel, size_t place,
-                         struct room *room, struct completion_part *part);
+                         struct room *room, struct receipt_part *part);
 static void deliver_all(struct hub_core *core, const struct parcel *parcel,
-                        struct completion_part *part);
+                        struct receipt_part *part);
 static bool fanout_skips(const struct fanout *fanout, uint32_t conn_index);
+static bool fanout_waits(struct fanout *fanout, struct room *room, uint32_t conn_index);
 static void fanout_one(struct fanout *fanout, uint32_t conn_index);
 static void fanout_odd(struct fanout *fanout, struct gyr_conn *conn, enum engine_delivered outcome);
 static void fanout_failed(struct fanout *fanout, uint32_t conn_index);
@@ -46,15 +48,15 @@ static struct room *parcel_room(struct hub_core *core, const struct parcel_room 
 static bool lane_take(struct hub_core *core, unsigned lane, uint64_t end);
 static void message_deliver(struct hub_core *core, struct message *message, unsigned lane);
 static void message_deliver_rooms(struct hub_core *core, struct message *message, unsigned lane,
-                                  struct completion_part *part);
+                                  struct receipt_part *part);
 static void message_count(struct message *message, size_t place, struct room *room);
 
 /* ---- a message on this core ------------------------------------------------------------------- */
 
 void deliver_here(struct hub_core *core, const struct parcel *parcel)
 {
-    struct completion_part *part =
-        parcel->completion != NULL ? completion_begin(parcel->completion, core) : NULL;
+    struct receipt_part *part =
+        parcel->receipt != NULL ? receipt_begin(parcel->receipt, core) : NULL;
     if (parcel->room_count == 0) {
         deliver_all(core, parcel, part);
     }
@@ -65,7 +67,7 @@ void deliver_here(struct hub_core *core, const struct parcel *parcel)
         }
     }
     if (part != NULL) {
-        completion_end(part);
+        receipt_end(part);
     }
 }
 
@@ -92,13 +94,30 @@ static size_t except_resolve(struct hub_core *core, const struct parcel *parcel,
     return count;
 }
 
+static struct engine_delivery delivery_to(const struct hub_core *core, const struct parcel *parcel,
+                                          struct room *room, struct receipt_part *part)
+{
+    const struct gyr_room_rule *rule = room->rule;
+    return (struct engine_delivery){
+        .core = core->core,
+        .fanout = &room->fanout,
+        .policy = rule != NULL ? rule->policy : GYR_ROOM_QUEUE,
+        .queue_size_max = rule != NULL ? rule->queue_size_max : 0,
+        .room = room->index,
+        .key = parcel->key_hash,
+        .shared = parcel->shared,
+        .opcode = parcel->opcode,
+        .payload = parcel->payload,
+        .track = part != NULL ? receipt_track(part) : NULL,
+    };
+}
+
 /* Takes one reference of parcel->shared; the parcel itself may go with it, unless it has more than
- * one room or a completion (see message_deliver). */
+ * one room or a receipt (see message_deliver). */
 static void deliver_room(struct hub_core *core, const struct parcel *parcel, size_t place,
-                         struct room *room, struct completion_part *part)
+                         struct room *room, struct receipt_part *part)
 {
     uint32_t except[PUBLISH_EXCEPT_MAX];
-    const struct gyr_room_rule *rule = room->rule;
     struct fanout fanout = {
         .core = core,
         .parcel = parcel,
@@ -107,30 +126,25 @@ static void deliver_room(struct hub_core *core, const struct parcel *parcel, siz
         .part = part,
         .except = except,
         .except_count = parcel->except_count != 0 ? except_resolve(core, parcel, except) : 0,
-        .delivery =
-            {
-                .core = core->core,
-                .fanout = &room->fanout,
-                .policy = rule != NULL ? rule->policy : GYR_ROOM_QUEUE,
-                .queue_size_max = rule != NULL ? rule->queue_size_max : 0,
-                .room = room->index,
-                .key = parcel->key_hash,
-                .shared = parcel->shared,
-                .opcode = parcel->opcode,
-                .payload = parcel->payload,
-                .track = part != NULL ? completion_track(part) : NULL,
-            },
+        .delivery = delivery_to(core, parcel, room, part),
     };
-    bool skips = place != 0 || fanout.except_count != 0;
+    bool recovers = room->recover_count != 0 && parcel->offset != 0;
+    bool skips = place != 0 || fanout.except_count != 0 || recovers;
     uint32_t count = room->member_count;
     const struct room_member *members = room->members;
+    struct engine_shared *shared = recovers ? parcel->shared : NULL;
+    if (shared != NULL) { /* the parcel is looked at up to the end */
+        atomic_fetch_add_explicit(&shared->count, 1, memory_order_relaxed);
+    }
     int err = engine_deliver_begin(&fanout.delivery);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t conn_index = members[i].conn_index;
-        if (i + PREFETCH_AHEAD < count) {
-            engine_conn_prefetch(core->core, members[i + PREFETCH_AHEAD].conn_index);
+        if (i + 2 * PREFETCH_AHEAD < count) {
+            engine_conn_prefetch(core->core, members[i + 2 * PREFETCH_AHEAD].conn_index);
+            engine_conn_prefetch_queue(core->core, members[i + PREFETCH_AHEAD].conn_index);
         }
-        if (skips && fanout_skips(&fanout, conn_index)) {
+        if (skips && (fanout_skips(&fanout, conn_index) ||
+                      (recovers && fanout_waits(&fanout, room, conn_index)))) {
             continue;
         }
         if (UNLIKELY(err < 0)) {
@@ -142,11 +156,36 @@ static void deliver_room(struct hub_core *core, const struct parcel *parcel, siz
     if (err == 0) {
         engine_deliver_end(&fanout.delivery);
     }
+    if (shared != NULL) {
+        engine_shared_unref(shared);
+    }
     fanout_count(&fanout, room);
 }
 
+int deliver_one(struct hub_core *core, const struct parcel *parcel, struct room *room,
+                uint32_t conn_index)
+{
+    struct fanout fanout = {
+        .core = core, .parcel = parcel, .delivery = delivery_to(core, parcel, room, NULL)};
+    int err = engine_deliver_begin(&fanout.delivery);
+    if (err < 0) {
+        fanout_failed(&fanout, conn_index);
+    } else {
+        fanout_one(&fanout, conn_index);
+        engine_deliver_end(&fanout.delivery);
+    }
+    fanout_count(&fanout, room);
+    if (fanout.queued != 0) {
+        return 0;
+    }
+    if (fanout.dropped_memory != 0) {
+        return GYR_ERR_MEMORY;
+    }
+    return fanout.dropped != 0 ? GYR_ERR_BACKPRESSURE : GYR_ERR_CLOSED;
+}
+
 static void deliver_all(struct hub_core *core, const struct parcel *parcel,
-                        struct completion_part *part)
+                        struct receipt_part *part)
 {
     uint32_t except[PUBLISH_EXCEPT_MAX];
     struct fanout fanout = {
@@ -162,7 +201,7 @@ static void deliver_all(struct hub_core *core, const struct parcel *parcel,
                 .shared = parcel->shared,
                 .opcode = parcel->opcode,
                 .payload = parcel->payload,
-                .track = part != NULL ? completion_track(part) : NULL,
+                .track = part != NULL ? receipt_track(part) : NULL,
             },
     };
     uint32_t count = engine_core_conns_used(core->core);
@@ -198,6 +237,26 @@ static bool fanout_skips(const struct fanout *fanout, uint32_t conn_index)
         }
     }
     return false;
+}
+
+/* Has it come back to the room, and gets this later, or has it been given this already? */
+static bool fanout_waits(struct fanout *fanout, struct room *room, uint32_t conn_index)
+{
+    struct gyr_conn *conn = engine_conn_at(fanout->core->core, conn_index);
+    switch (recovery_judge(fanout->core, room, fanout->parcel, conn_index)) {
+    case RECOVER_PASSES:
+        return false;
+    case RECOVER_HELD:
+    case RECOVER_KNOWN:
+        if (fanout->part != NULL) {
+            receipt_count(fanout->part, gyr_conn_handle(conn), 0);
+        }
+        break;
+    case RECOVER_DROPPED:
+        fanout_odd(fanout, conn, ENGINE_DROPPED);
+        break;
+    }
+    return true;
 }
 
 static inline uint64_t removed_sum(const struct fanout *fanout)
@@ -256,7 +315,7 @@ static void fanout_odd(struct fanout *fanout, struct gyr_conn *conn, enum engine
     }
     bool is_tracked = outcome == ENGINE_QUEUED && fanout->delivery.track != NULL;
     if (fanout->part != NULL && !is_tracked) {
-        completion_count(fanout->part, gyr_conn_handle(conn), err);
+        receipt_count(fanout->part, gyr_conn_handle(conn), err);
     }
 }
 
@@ -354,8 +413,8 @@ static bool lane_take(struct hub_core *core, unsigned lane, uint64_t end)
 static void message_deliver(struct hub_core *core, struct message *message, unsigned lane)
 {
     const struct parcel *parcel = &message->parcel;
-    struct completion *completion = parcel->completion;
-    struct completion_part *part = completion != NULL ? completion_begin(completion, core) : NULL;
+    struct receipt *receipt = parcel->receipt;
+    struct receipt_part *part = receipt != NULL ? receipt_begin(receipt, core) : NULL;
     if (parcel->room_count == 1) {
         struct room *room = parcel_room(core, &parcel->rooms[0]);
         if (LIKELY(room != NULL)) {
@@ -370,14 +429,14 @@ static void message_deliver(struct hub_core *core, struct message *message, unsi
         message_deliver_rooms(core, message, lane, part);
     }
     if (part != NULL) {
-        completion_end(part);
+        receipt_end(part);
     }
 }
 
 /* With this lane it comes for the rooms that lie on it. Each delivery gives up a reference; ours
  * keeps the message until the last. */
 static void message_deliver_rooms(struct hub_core *core, struct message *message, unsigned lane,
-                                  struct completion_part *part)
+                                  struct receipt_part *part)
 {
     const struct parcel *parcel = &message->parcel;
     for (size_t i = 0; i < parcel->room_count; i++) {

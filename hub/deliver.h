@@ -8,9 +8,10 @@
 
 #include <stdatomic.h>
 
-struct completion;
+struct receipt;
 struct hub;
 struct hub_core;
+struct room;
 
 /* A room that a message is for. */
 struct parcel_room {
@@ -30,7 +31,7 @@ struct parcel {
     size_t except_count;
     const struct parcel_room *rooms;
     size_t room_count; /* 0: all WebSockets */
-    struct completion *completion;
+    struct receipt *receipt;
     uint64_t epoch; /* and offset, in the history of its room; 0: none */
     uint64_t offset;
 };
@@ -46,8 +47,12 @@ struct message {
     struct parcel parcel;
 };
 
-/* Queue it to the members of its rooms on this core. One of the completion's is released. */
+/* Queue it to the members of its rooms on this core. One of the receipt's is released. */
 void deliver_here(struct hub_core *core, const struct parcel *parcel);
+
+/* Queue it to one member of a room. 0, or why the member has not got it. */
+MUST_CHECK int deliver_one(struct hub_core *core, const struct parcel *parcel, struct room *room,
+                           uint32_t conn_index);
 
 /* The bell: take what the ring has for this core. True: it says that there is room again, too. */
 MUST_CHECK bool deliver_work(struct hub_core *core);

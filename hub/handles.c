@@ -2,6 +2,7 @@
 /* Connections by name, from any thread: their text ids, and calls that are made on their cores.
  * Such a call is a letter in the mailbox of the connection's core, with the payload copied into it;
  * letters of one thread to one core keep their order, and so do its calls for one connection. */
+#include "hub/attendance.h"
 #include "hub/hub.h"
 #include "hub/names.h"
 #include "proto/ws_close.h"
@@ -46,10 +47,17 @@ int gyr_conn_set_id(struct gyr_conn *conn, struct gyr_span id)
     }
     struct gyr_handle holder;
     err = names_add(core->hub->names, bytes, gyr_conn_handle(conn), &member->name, &holder);
-    if (err == 0) {
-        engine_conn_watch(conn);
+    if (err < 0) {
+        return err;
     }
-    return err;
+    err = attendance_name(core, engine_conn_index(conn));
+    if (err < 0) {
+        names_remove(core->hub->names, member->name);
+        member->name = NULL;
+        return err;
+    }
+    engine_conn_watch(conn);
+    return 0;
 }
 
 struct gyr_span gyr_conn_id(const struct gyr_conn *conn)

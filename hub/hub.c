@@ -3,10 +3,11 @@
  * what it does when a core's bell rings or a connection ends. */
 #include "hub/hub.h"
 
-#include "hub/completion.h"
 #include "hub/deliver.h"
 #include "hub/names.h"
 #include "hub/publish.h"
+#include "hub/receipt.h"
+#include "hub/recovery.h"
 
 static int hub_server_create(const struct engine_server *server, void **state,
                              struct gyr_error *error);
@@ -281,18 +282,23 @@ static int hub_core_start(void *state, struct gyr_core *core_public)
     core->conns_max = engine_core_conns_max(core_public);
     list_init(&core->cancel_next);
     list_init(&core->cancel_now);
-    snapshots_init(&core->snapshots);
     core->members = memory_map(core->conns_max * sizeof(struct member));
     int err = rooms_init(&core->rooms, hub->config->rooms_max);
     if (core->members == NULL || err < 0) {
         return GYR_ERR_MEMORY;
     }
+    err = recovery_begin(core);
+    if (err < 0) {
+        return err;
+    }
     err = hub->backend.table->core_start(hub->backend.state, core->index);
     if (err < 0) {
+        recovery_end(core);
         return err;
     }
     engine_core_set_bell(core_public, broadcast_bell(hub->ring, core->index));
     (void)broadcast_join(hub->ring, PUBLISH_LANE_ALL, &hub->everybody, core->index);
+    snapshots_begin(core);
     return 0;
 }
 
@@ -321,8 +327,8 @@ static uint64_t hub_core_work(void *state, struct gyr_core *core_public)
         hub->service->on_publish_ready(core_public);
     }
     hub_news_tell(core);
-    completions_tell(core);
-    completions_cancel(core);
+    receipts_tell(core);
+    receipts_cancel(core);
     return again_ns;
 }
 
@@ -347,9 +353,10 @@ static void hub_core_stop(void *state, struct gyr_core *core_public)
     core->ended = true;
     snapshots_end(core);
     deliver_end(core);
-    completions_end(core);
+    receipts_end(core);
     core_count(core);
     ASSERT(core->rooms.count == 0);
+    recovery_end(core);
     /* Partner: has_ended, for threads that are no core's. */
     atomic_fetch_add_explicit(&hub->cores_ended, 1, memory_order_release);
 }

@@ -8,7 +8,7 @@
  *   rooms.c       rooms and members of one core
  *   publish.c     gyr_publish and its kin; what goes into the broadcast ring
  *   deliver.c     what comes out of it; one message to the members on one core
- *   completion.c  what became of a message, for who asks
+ *   receipt.c  what became of a message, for who asks
  *   names.c       text ids
  *   handles.c     calls on connections by handle or text id, from any thread
  *   snapshot.c    snapshots and walks
@@ -29,7 +29,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 
-struct completion;
+struct receipt;
 struct name;  /* hub/names.h: the text id of one connection */
 struct names; /* hub/names.h */
 
@@ -67,13 +67,14 @@ struct hub_core {
     struct rooms rooms;
     struct room_news *news_first; /* owned; in the order of their events */
     struct room_news *news_last;
-    struct list cancel_next; /* struct completion_part: to be taken back in the next turn ... */
+    struct recover *recover; /* owned; hub/recovery.c */
+    struct list cancel_next; /* struct receipt_part: to be taken back in the next turn ... */
     struct list cancel_now;  /* ... and in this one */
     bool refused; /* a full lane refused a publish of this core: on_publish_ready is owed */
     bool ended;   /* core_stop has been called */
 
     /* Any thread. */
-    alignas(CACHE_LINE) _Atomic(struct completion *) completed; /* owned; `done` is to be called */
+    alignas(CACHE_LINE) _Atomic(struct receipt *) completed; /* owned; `done` is to be called */
     _Atomic uint64_t held; /* messages that others could not publish because of this core */
     _Atomic bool ready;    /* on_publish_ready is to be called: others have made room */
     struct snapshots snapshots;
@@ -99,6 +100,7 @@ struct hub {
 
     /* Any thread. */
     alignas(CACHE_LINE) _Atomic uint64_t broadcast_size; /* bytes of messages on their way */
+    _Atomic uint64_t recovery_size; /* bytes of answers to gyr_join_since on their way */
     _Atomic uint64_t size_waits[BROADCAST_WORDS_MAX]; /* cores that wait for that to fall (partner:
                                                          the load in message_free) */
     _Atomic uint32_t cores_ended;

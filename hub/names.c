@@ -12,7 +12,7 @@
  *     put in at the head only. So a name that leads to a given id, or to the mark of another list,
  *     goes on doing so while that id stays: removing what lies between only makes the way shorter,
  *     and what moves comes to stand in front of the id, or in another list. A reader that begins at
- *     the head stands on such names only; an id that was there all the time is always found.
+ *     the head stands on such names only; an id that was there all the time is always found (N1).
  *
  * All fields that are read without the lock are atomic. Loads acquire and stores release, which
  * costs nothing on x86-64: a reader that sees any of a new life's contents then also sees that the

@@ -6,9 +6,9 @@
  * members. Those take it; the publisher's core does at once. */
 #include "hub/publish.h"
 
-#include "hub/completion.h"
 #include "hub/deliver.h"
 #include "hub/hub.h"
+#include "hub/receipt.h"
 
 /* What a message takes beside its payload. */
 #define MESSAGE_SIZE_MAX                                                       \
@@ -19,7 +19,6 @@
 struct publish_context {
     struct room *room; /* the only one, if it has members on this core; or NULL */
     uint64_t hash;     /* of the only one */
-    int err;           /* of publish_local, which has left the completion where it was */
 };
 
 /* The rooms of a message that there are. */
@@ -91,7 +90,7 @@ int gyr_publish_others(struct gyr_conn *conn, struct gyr_span room, enum gyr_opc
 static struct gyr_publish publish_copy(const struct gyr_publish *publish)
 {
     struct gyr_publish copy = gyr_publish_default();
-    memcpy(&copy, publish, MIN(publish->size, sizeof(copy)));
+    memcpy(&copy, publish, MIN(MAX(publish->size, sizeof(publish->size)), sizeof(copy)));
     return copy;
 }
 
@@ -134,10 +133,10 @@ static int publish_checked(struct hub *hub, struct hub_core *from,
             }
         }
     }
-    struct completion *completion = NULL;
+    struct receipt *receipt = NULL;
     if (publish->done != NULL) {
-        completion = completion_create(hub, publish);
-        if (completion == NULL) {
+        receipt = receipt_create(hub, publish);
+        if (receipt == NULL) {
             return GYR_ERR_MEMORY;
         }
     }
@@ -151,19 +150,16 @@ static int publish_checked(struct hub *hub, struct hub_core *from,
         .except = publish->except,
         .except_count = publish->except_count,
         .rule = rule,
-        .request = completion,
+        .request = receipt,
         .context = &context,
     };
     unsigned core_index = from != NULL ? from->index : GYR_BACKEND_NO_CORE;
     int err = backend_publish(&hub->backend, core_index, &publication);
     if (err < 0) {
-        if (completion != NULL) {
-            completion_discard(completion);
+        if (receipt != NULL) {
+            receipt_discard(receipt);
         }
         return err;
-    }
-    if (completion != NULL && context.err < 0) {
-        completion_fail(completion, context.err, from);
     }
     return 0;
 }
@@ -183,7 +179,7 @@ static bool publish_is_valid(const struct hub *hub, const struct gyr_publish *pu
             return false;
         }
     }
-    return publish->room_count <= PUBLISH_ROOMS_MAX &&
+    return publish->size != 0 && publish->room_count <= PUBLISH_ROOMS_MAX &&
            publish->except_count <= PUBLISH_EXCEPT_MAX && publish->key.size <= PUBLISH_KEY_MAX &&
            publish->errors_max <= PUBLISH_ERRORS_MAX &&
            (publish->opcode == GYR_TEXT || publish->opcode == GYR_BINARY) &&
@@ -222,20 +218,12 @@ int publish_local(struct hub *hub, struct hub_core *from, const struct gyr_publi
     } else {
         err = publish_rooms(hub, from, publication);
     }
-    if (UNLIKELY(err < 0 && err != GYR_ERR_BACKPRESSURE && publication->request != NULL)) {
-        if (publication->context != NULL) {
-            /* The backend's own result decides whether it was a publish at all. */
-            ((struct publish_context *)(uintptr_t)publication->context)->err = err;
-        } else {
-            publish_failed(from, publication->request, err);
-        }
-    }
     return err;
 }
 
 void publish_failed(struct hub_core *from, void *request, int err)
 {
-    completion_fail(request, err, from);
+    receipt_fail(request, err, from);
 }
 
 static void count_published(struct hub_core *from)
@@ -253,7 +241,7 @@ static int publish_nobody(struct hub_core *from, const struct gyr_publication *p
         STATS_ADD(from->stats, bypassed, 1);
     }
     if (publication->request != NULL) {
-        completion_release(publication->request, 1, from);
+        receipt_release(publication->request, 1, from);
     }
     return 0;
 }
@@ -299,20 +287,20 @@ static struct parcel parcel_of(const struct hub *hub, const struct gyr_publicati
         .key_hash = is_keyed || publication->room_count > 1 ? hub_hash(hub, key) : 0,
         .except = publication->except,
         .except_count = publication->except_count,
-        .completion = publication->request,
+        .receipt = publication->request,
         .epoch = publication->epoch,
         .offset = publication->offset,
     };
 }
 
 /* Where it stands in a history, and how many entries of the ring it is. */
-static void completion_place(struct completion *completion,
-                             const struct gyr_publication *publication, uint32_t count)
+static void receipt_place(struct receipt *receipt, const struct gyr_publication *publication,
+                          uint32_t count)
 {
-    if (completion != NULL) {
-        completion->epoch = publication->epoch;
-        completion->offset = publication->offset;
-        completion_expect(completion, count);
+    if (receipt != NULL) {
+        receipt->epoch = publication->epoch;
+        receipt->offset = publication->offset;
+        receipt_expect(receipt, count);
     }
 }
 
@@ -323,7 +311,7 @@ static void publish_here(struct hub_core *core, const struct gyr_publication *pu
     struct parcel parcel = parcel_of(core->hub, publication);
     parcel.rooms = rooms;
     parcel.room_count = room_count;
-    completion_place(publication->request, publication, 0);
+    receipt_place(publication->request, publication, 0);
     count_published(core);
     STATS_ADD(core->stats, bypassed, 1);
     deliver_here(core, &parcel);
@@ -336,7 +324,7 @@ static int publish_ring(struct hub *hub, struct hub_core *from,
                         const struct gyr_publication *publication, const struct room_ref *ref,
                         bool is_member)
 {
-    struct completion *completion = publication->request;
+    struct receipt *receipt = publication->request;
     int err;
     struct message *message = message_create(hub, from, publication, ref, 1, &err);
     if (message == NULL) {
@@ -357,7 +345,7 @@ static int publish_ring(struct hub *hub, struct hub_core *from,
     place->position = claim.position;
     atomic_store_explicit(&message->counted, is_member, memory_order_relaxed);
     atomic_store_explicit(&message->shared.count, claim.target_count, memory_order_relaxed);
-    completion_place(completion, publication, claim.target_count);
+    receipt_place(receipt, publication, claim.target_count);
     bool is_wanted = claim.target_count != 0;
     broadcast_commit(hub->ring, &claim, entry);
     if (!is_wanted) {
@@ -371,8 +359,8 @@ static int publish_ring(struct hub *hub, struct hub_core *from,
         }
         deliver_drain(from, lane);
     }
-    if (completion != NULL) {
-        completion_release(completion, 1, from);
+    if (receipt != NULL) {
+        receipt_release(receipt, 1, from);
     }
     return 0;
 }
@@ -381,7 +369,7 @@ static int publish_ring(struct hub *hub, struct hub_core *from,
 static int publish_all(struct hub *hub, struct hub_core *from,
                        const struct gyr_publication *publication)
 {
-    struct completion *completion = publication->request;
+    struct receipt *receipt = publication->request;
     if (from != NULL &&
         broadcast_may_bypass(hub->ring, PUBLISH_LANE_ALL, &hub->everybody, from->index)) {
         publish_here(from, publication, NULL, 0);
@@ -400,7 +388,7 @@ static int publish_all(struct hub *hub, struct hub_core *from,
     }
     bool is_wanted = claim.target_count != 0;
     atomic_store_explicit(&message->shared.count, claim.target_count, memory_order_relaxed);
-    completion_place(completion, publication, claim.target_count);
+    receipt_place(receipt, publication, claim.target_count);
     broadcast_commit(hub->ring, &claim, (struct broadcast_entry){message, UINT64_MAX});
     if (!is_wanted) {
         message_free(&message->shared);
@@ -409,8 +397,8 @@ static int publish_all(struct hub *hub, struct hub_core *from,
     if (from != NULL) {
         deliver_drain(from, PUBLISH_LANE_ALL);
     }
-    if (completion != NULL) {
-        completion_release(completion, 1, from);
+    if (receipt != NULL) {
+        receipt_release(receipt, 1, from);
     }
     return 0;
 }
@@ -524,7 +512,7 @@ static int claims_make(struct hub *hub, struct hub_core *from, const struct rout
 static int publish_lanes(struct hub *hub, struct hub_core *from,
                          const struct gyr_publication *publication, const struct route *route)
 {
-    struct completion *completion = publication->request;
+    struct receipt *receipt = publication->request;
     size_t lane_count = (size_t)__builtin_popcount(route->lanes);
     struct broadcast_claim *claims = memory_alloc(lane_count * sizeof(*claims));
     if (claims == NULL) {
@@ -550,7 +538,7 @@ static int publish_lanes(struct hub *hub, struct hub_core *from,
     }
     atomic_store_explicit(&message->counted, route->counted, memory_order_relaxed);
     atomic_store_explicit(&message->shared.count, target_count + 1, memory_order_relaxed);
-    completion_place(completion, publication, target_count);
+    receipt_place(receipt, publication, target_count);
     for (size_t i = 0; i < lane_count; i++) {
         broadcast_commit(hub->ring, &claims[i], (struct broadcast_entry){message, UINT64_MAX});
     }
@@ -560,8 +548,8 @@ static int publish_lanes(struct hub *hub, struct hub_core *from,
     for (uint32_t lanes = from != NULL ? route->lanes : 0; lanes != 0; lanes &= lanes - 1) {
         deliver_drain(from, (unsigned)__builtin_ctz(lanes));
     }
-    if (completion != NULL) {
-        completion_release(completion, 1, from);
+    if (receipt != NULL) {
+        receipt_release(receipt, 1, from);
     }
     return 0;
 }

@@ -21,7 +21,7 @@ struct hub_core;
 
 /* Deliver a publication to the members in this process. `from` is the calling core, or NULL.
  * Returns 0, GYR_ERR_BACKPRESSURE, GYR_ERR_MEMORY, GYR_ERR_CLOSED. publication->request, a struct
- * completion, is given back with it, unless the result is GYR_ERR_BACKPRESSURE. */
+ * receipt, is given back if the result is 0, and stays with the backend otherwise. */
 MUST_CHECK int publish_local(struct hub *hub, struct hub_core *from,
                              const struct gyr_publication *publication);
 /* A publication that had a request comes to nothing. `from` as above. */

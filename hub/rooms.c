@@ -5,8 +5,10 @@
  *
  * The rooms of a connection that has more than a few are looked up in a table of places beside
  * them, of 16 bits each as long as those are enough. */
+#include "hub/attendance.h"
 #include "hub/deliver.h"
 #include "hub/hub.h"
+#include "hub/recovery.h"
 
 #define BUCKETS_MIN     64U
 #define BUCKETS_MAX     (1U << 22)
@@ -368,6 +370,16 @@ int rooms_join(struct hub_core *core, struct gyr_conn *conn, struct gyr_span nam
         }
         return err;
     }
+    err = attendance_join(core, room, conn_index);
+    if (err < 0) {
+        if (room->member_count == 0) {
+            room_destroy(core, room);
+        }
+        if (member->seat_count == 0) {
+            seats_free(core, member);
+        }
+        return err;
+    }
     /* What was published before is not for the newcomer. */
     deliver_drain(core, room->shared->lane);
     engine_conn_watch(conn);
@@ -386,6 +398,10 @@ void rooms_leave(struct hub_core *core, struct room *room, uint32_t conn_index)
     uint32_t place = seat_find(member, room->index);
     if (place == UINT32_MAX) {
         return;
+    }
+    attendance_leave(core, room, conn_index);
+    if (UNLIKELY(room->recover_count != 0)) {
+        recovery_leave(core, room, conn_index);
     }
     uint32_t position = seats_of(member)[place].position;
     uint32_t last = --room->member_count;

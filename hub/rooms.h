@@ -39,7 +39,7 @@ struct room {
     uint32_t index;            /* of `shared` */
     uint32_t generation;       /* of `shared`, as long as this room is here */
     uint64_t floor;            /* what its lane has below this position is not for this core */
-    uint32_t recover_count;    /* for hub/recover.h: members that wait for what they missed */
+    uint32_t recover_count;    /* of hub/recovery.c: members that are known to hub/recover.c */
     uint32_t next;             /* index + 1 of the next in its bucket; 0: none */
     uint64_t hash;             /* of the name */
     struct room_news *emptied; /* owned; NULL: the service has no on_room */

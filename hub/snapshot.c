@@ -10,7 +10,8 @@
  * Only the first letter is the caller's to see refused: what is refused later, by a mailbox that is
  * full at the moment, is tried again by a timer of the home core, which also finds answers that
  * nobody could tell it of. A core that has ended has no connections; if home itself ends first
- * (snapshots_end), it hands out what it has. So `done` is called exactly once, whatever happens. */
+ * (snapshots_end), it hands out what it has. So `done` is called exactly once, whatever happens
+ * (N2). */
 #include "hub/snapshot.h"
 
 #include "hub/hub.h"
@@ -49,7 +50,6 @@ struct gyr_snapshot {
     struct part parts[]; /* core_count */
 };
 
-static bool core_lives(const struct hub_core *core);
 static void snapshot_begin(struct gyr_core *core, void *arg);
 static void snapshot_ask(struct gyr_snapshot *snapshot);
 static int snapshot_post(struct gyr_snapshot *snapshot, unsigned core_index,
@@ -68,9 +68,10 @@ static int handles_of_room(struct hub_core *core, const struct room *room,
                            struct gyr_handle **handles, size_t *count);
 static int handles_of_all(struct gyr_core *core, struct gyr_handle **handles, size_t *count);
 
-void snapshots_init(struct snapshots *snapshots)
+void snapshots_begin(struct hub_core *core)
 {
-    list_init(&snapshots->waiting);
+    list_init(&core->snapshots.waiting);
+    core->snapshots.is_open = true;
 }
 
 /* ---- snapshots ---- */
@@ -119,18 +120,12 @@ fail:
     return err;
 }
 
-/* Has it begun, and not ended? Letters are opened in any case, when a start has failed, too. */
-static bool core_lives(const struct hub_core *core)
-{
-    return core->core != NULL && !core->ended;
-}
-
 /* Its reference is home's from now on. */
 static void snapshot_begin(struct gyr_core *core, void *arg)
 {
     struct gyr_snapshot *snapshot = arg;
     snapshot->parts[snapshot->home].asked = true;
-    if (!core_lives(hub_of_core(core))) {
+    if (!hub_of_core(core)->snapshots.is_open) { /* a start has failed: letters are opened still */
         snapshot_hand_out(snapshot, core);
         return;
     }
@@ -243,6 +238,7 @@ static void snapshot_hand_out(struct gyr_snapshot *snapshot, struct gyr_core *co
 void snapshots_end(struct hub_core *core)
 {
     struct list *waiting = &core->snapshots.waiting;
+    core->snapshots.is_open = false;
     while (!list_is_empty(waiting)) {
         snapshot_hand_out(CONTAINER_OF(waiting->next, struct gyr_snapshot, waiting), core->core);
     }
@@ -334,7 +330,7 @@ static int handles_copy(struct gyr_core *core, const struct gyr_span *room,
 {
     struct hub_core *hub_core = hub_of_core(core);
     *count = 0;
-    if (!core_lives(hub_core)) {
+    if (!hub_core->snapshots.is_open) {
         return 0;
     }
     if (room == NULL) {

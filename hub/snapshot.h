@@ -15,10 +15,12 @@ struct hub_core;
 /* Snapshots that are to be handed out on a core, and were not yet. */
 struct snapshots {
     struct list waiting;    /* its own thread only */
+    bool is_open;           /* its own thread only: between snapshots_begin and snapshots_end */
     _Atomic uint32_t count; /* any thread; with those whose first letter is on its way */
 };
 
-void snapshots_init(struct snapshots *snapshots);
+/* The core has begun. */
+void snapshots_begin(struct hub_core *core);
 /* The core ends, and takes no letters any more: hand out what there is. */
 void snapshots_end(struct hub_core *core);
 

@@ -60,21 +60,13 @@ static int on_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_
     return gyr_reply(conn, opcode, message);
 }
 
-static void on_close(struct gyr_conn *conn, uint16_t close_code, struct gyr_span reason)
-{
-    (void)close_code;
-    (void)reason;
-    atomic_fetch_add_explicit(&crowd_of(conn)->closed, 1, memory_order_relaxed);
-}
-
 bool crowd_init(struct crowd *crowd)
 {
     *crowd = (struct crowd){.service = {.size = sizeof(struct gyr_service),
                                         .user = crowd,
                                         .on_request = on_request,
                                         .on_open = on_open,
-                                        .on_message = on_message,
-                                        .on_close = on_close}};
+                                        .on_message = on_message}};
     if (!kit_server_possible(CROWD_CORES)) {
         return false;
     }

@@ -19,7 +19,6 @@ struct crowd {
     struct gyr_server *server;
     char address[128];
     _Atomic uint32_t refused[CROWD_CORES]; /* handshakes that were not accepted, by core */
-    _Atomic uint32_t closed;               /* on_close has returned so often, or will soon */
 };
 
 /* Returns false, and marks the test as skipped, if this machine cannot run it. */

@@ -368,7 +368,7 @@ void kit_start(struct kit *kit)
         .peer_count = 1,
         .addresses = kit->addresses,
         .layer = kit->layer,
-        .layer_state = kit,
+        .layer_state = kit->layer_state != NULL ? kit->layer_state : kit,
     };
     struct gyr_error error;
     if (core_create(&config, &kit->core, &error) < 0) {

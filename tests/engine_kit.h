@@ -97,7 +97,8 @@ struct kit {
     int fd;              /* the connection that the calls below are about */
     struct address peer; /* of connections made from now on; its port will be their fd */
     struct address_table *addresses;  /* borrowed; for kit_start */
-    const struct engine_layer *layer; /* borrowed; for kit_start; its state is the kit */
+    const struct engine_layer *layer; /* borrowed; for kit_start */
+    void *layer_state;                /* borrowed; NULL: the kit */
 
     /* To be looked at. */
     struct core *core;

@@ -80,7 +80,7 @@ static struct engine_delivery delivery_of(struct kit *kit, struct fan_room *room
     return delivery;
 }
 
-static void delivery_end(struct engine_delivery *delivery, struct fan_room *room)
+void fan_delivery_end(struct engine_delivery *delivery, struct fan_room *room)
 {
     engine_deliver_end(delivery);
     room->removed.oldest += delivery->removed.oldest;
@@ -88,15 +88,22 @@ static void delivery_end(struct engine_delivery *delivery, struct fan_room *room
     room->removed.closed += delivery->removed.closed;
 }
 
+int fan_delivery_begin(struct engine_delivery *delivery, struct kit *kit, struct fan_room *room,
+                       const void *payload, size_t size)
+{
+    *delivery = delivery_of(kit, room, (struct gyr_span){payload, size});
+    return engine_deliver_begin(delivery);
+}
+
 int fan_send(struct kit *kit, struct fan_room *room, const void *payload, size_t size)
 {
-    struct engine_delivery delivery = delivery_of(kit, room, (struct gyr_span){payload, size});
-    int err = engine_deliver_begin(&delivery);
+    struct engine_delivery delivery;
+    int err = fan_delivery_begin(&delivery, kit, room, payload, size);
     if (err < 0) {
         return err;
     }
     enum engine_delivered outcome = engine_deliver(&delivery, kit_conn(kit));
-    delivery_end(&delivery, room);
+    fan_delivery_end(&delivery, room);
     return (int)outcome;
 }
 
@@ -110,9 +117,8 @@ int fan_send_run(struct kit *kit, struct fan_room *room, const void *payload, si
 unsigned fan_send_all(struct kit *kit, struct fan_room *room, const char *text, const int *fds,
                       unsigned count)
 {
-    struct gyr_span payload = {text, strlen(text)};
-    struct engine_delivery delivery = delivery_of(kit, room, payload);
-    if (engine_deliver_begin(&delivery) < 0) {
+    struct engine_delivery delivery;
+    if (fan_delivery_begin(&delivery, kit, room, text, strlen(text)) < 0) {
         return 0;
     }
     unsigned queued = 0;
@@ -122,7 +128,7 @@ unsigned fan_send_all(struct kit *kit, struct fan_room *room, const char *text, 
         queued += engine_deliver(&delivery, kit_conn(kit)) == ENGINE_QUEUED;
     }
     kit->fd = fd;
-    delivery_end(&delivery, room);
+    fan_delivery_end(&delivery, room);
     return queued;
 }
 

@@ -37,6 +37,11 @@ void fan_begin(struct kit *kit, uint32_t queue_size_max);
 /* End it; and a room, and the messages that were shared: nobody has any of them. */
 void fan_end(struct kit *kit, struct fan_room *room);
 
+/* One message between its begin and its end. */
+MUST_CHECK int fan_delivery_begin(struct engine_delivery *delivery, struct kit *kit,
+                                  struct fan_room *room, const void *payload, size_t size);
+void fan_delivery_end(struct engine_delivery *delivery, struct fan_room *room);
+
 /* One message to the kit's current connection: enum engine_delivered, or why there is none. */
 int fan_send(struct kit *kit, struct fan_room *room, const void *payload, size_t size);
 #define FAN(kit, room, literal) fan_send((kit), (room), (literal), sizeof(literal) - 1)

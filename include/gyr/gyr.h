@@ -760,9 +760,9 @@ GYR_API GYR_MUST_CHECK int gyr_handle_join(struct gyr_server *server, struct gyr
                                            struct gyr_span room);
 GYR_API GYR_MUST_CHECK int gyr_handle_leave(struct gyr_server *server, struct gyr_handle handle,
                                             struct gyr_span room);
-/* Any thread: run fn(conn, arg) on the connection's core; conn is NULL if it has ended meanwhile, so
- * that what was accepted always runs. GYR_ERR_CLOSED if it has ended already, and then it does not;
- * otherwise errors as gyr_post. */
+/* Any thread: run fn(conn, arg) on the connection's core; conn is NULL if it has ended meanwhile,
+ * so that what was accepted always runs. GYR_ERR_CLOSED if it has ended already, and then it does
+ * not; otherwise errors as gyr_post. */
 GYR_API GYR_MUST_CHECK int gyr_handle_run(struct gyr_server *server, struct gyr_handle handle,
                                           void (*fn)(struct gyr_conn *conn, void *arg), void *arg);
 /* The same by text id: GYR_ERR_NOT_FOUND if nobody has it; GYR_ERR_CLOSED for an instant after its
@@ -775,9 +775,9 @@ GYR_API GYR_MUST_CHECK int gyr_id_close(struct gyr_server *server, struct gyr_sp
 /* Handles of connections as they were at one instant on each core. */
 struct gyr_snapshot;
 
-/* Any thread: let each core copy the handles of its WebSockets (`room` is NULL), or of those in
- * a room, and then call done(core, arg, snapshot) on core `core_index`, once. The snapshot is given
- * away with that: release it with gyr_snapshot_free. A core that has ended has no connections.
+/* Any thread: let each core copy the handles of its open WebSockets (`room` is NULL), or of those
+ * in a room, and then call done(core, arg, snapshot) on core `core_index`, once. The snapshot is
+ * given away with that: release it with gyr_snapshot_free. A core that has ended has nobody.
  * Errors as gyr_post, and GYR_ERR_BACKPRESSURE also while 64 snapshots for that core are under way;
  * then `done` is not called. What goes wrong later the snapshot says (gyr_snapshot_error). */
 GYR_API GYR_MUST_CHECK int
@@ -794,8 +794,8 @@ GYR_API struct gyr_handle gyr_snapshot_at(const struct gyr_snapshot *snapshot, s
 /* Any thread. */
 GYR_API void gyr_snapshot_free(struct gyr_snapshot *snapshot);
 
-/* Go through the connections of this core that are in a room, or all its WebSockets (`room` is
- * NULL), as they are now; members may join, leave and end meanwhile. Each that was there at the
+/* Go through the connections of this core that are in a room, or all its open WebSockets (`room`
+ * is NULL), as they are now; members may join, leave and end meanwhile. Each that was there at the
  * begin and has not ended when its turn comes is visited once, also if it has left the room; who
  * joins later is not. A walk may go on in later callbacks of its core.
  *

@@ -118,25 +118,25 @@ def eventually(condition, why):
 # ---- the server -----------------------------------------------------------------------------------
 
 
-def command(*arguments):
+def command(*arguments, program=PROGRAM):
     prefix = ["setarch", "-R"] if MODE == "tsan" else []
     ring = ["--set", f"ring={RING}"] if RING else []
-    return [*prefix, PROGRAM, *ring, *arguments]
+    return [*prefix, program, *ring, *arguments]
 
 
-def start(*arguments, before=None):
+def start(*arguments, before=None, program=PROGRAM):
     """`before` runs in the new process, before the program does."""
-    result = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=DEADLINE, check=False,
+    result = subprocess.run(command(*arguments, program=program), capture_output=True, text=True, timeout=DEADLINE, check=False,
                             preexec_fn=before)
     return result.returncode, result.stdout, result.stderr
 
 
-def fails(status, words, *arguments, before=None):
+def fails(status, words, *arguments, before=None, program=PROGRAM):
     """Ends with this status and one line on standard error that holds all the words."""
-    actual, output, error = start(*arguments, before=before)
+    actual, output, error = start(*arguments, before=before, program=program)
     equal(actual, status, f"{arguments}: exit status ({shorten(error)})")
     equal(output, "", f"{arguments}: standard output")
-    expect(re.fullmatch(r"gyr-echo: [^\n]+\n", error), f"{arguments}: not one line: {error!r}")
+    expect(re.fullmatch(rf"{pathlib.Path(program).name}: [^\n]+\n", error), f"{arguments}: not one line: {error!r}")
     for word in words:
         expect(word in error, f"{arguments}: no {word!r} in {error!r}")
 
@@ -159,6 +159,8 @@ class Server:
     """A gyr-echo of its own: `with Server("--cores", "0", pin=1) as server`. Keywords are settings.
     It must end with 0 on SIGTERM; an ending before that fails the test too."""
 
+    program = PROGRAM
+
     def __init__(self, *arguments, listen=("127.0.0.1:0",), environment=None, before=None, **settings):
         """`before` runs in the new process, before the program does."""
         self.arguments = [*arguments]
@@ -175,8 +177,8 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(
-            command(*self.arguments), stdout=subprocess.PIPE, stderr=self.errors, text=True, env=self.environment,
-            preexec_fn=self.before)
+            command(*self.arguments, program=self.program), stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            env=self.environment, preexec_fn=self.before)
         atexit.register(self.process.kill)
         watch = threading.Timer(DEADLINE, self.process.kill)
         watch.start()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The service of README.md: its text, how a library in some place compiles it, and a real request to it."""
+"""The service of README.md: its text, how a library in some place compiles it, and a real request to it; and
+the blocks of other pages."""
 
 import glob
 import os
@@ -26,8 +27,12 @@ LANGUAGES = {
 }
 
 
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+
+
 def block(language):
-    found = re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
+    found = blocks(README, language)
     equal(len(found), 1, f"blocks of {language}")
     return found[0]
 
@@ -38,18 +43,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def serve(program, environment=None, before=None):
+def serve(program, environment=None, before=None, talk=None):
     """Start it, talk to it, end it. `before` runs in the new process, before the program does."""
     port = free_port()
     process = subprocess.Popen([program, f"127.0.0.1:{port}"], env=environment, preexec_fn=before)
     try:
-        talk(process, ("127.0.0.1", port))
+        wait(process, ("127.0.0.1", port))
+        (talk or echo)(("127.0.0.1", port))
     finally:
         process.kill()
         process.wait()
 
 
-def talk(process, address):
+def wait(process, address):
     def listening():
         expect(process.poll() is None, "the service has ended")
         try:
@@ -59,6 +65,9 @@ def talk(process, address):
         return True
 
     eventually(listening, "the service listens")
+
+
+def echo(address):
     with Http(address) as http:
         http.send(request("GET", "/"))
         equal(http.response().body, b"Connect a WebSocket.\n", "body")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import urllib.request
 
 from websockets.sync.client import connect
 
-from kit import DEADLINE, Server, Skip, equal, eventually, expect, run, test
+from kit import BIN, DEADLINE, TEXT, Server, Skip, equal, eventually, expect, frame, run, test
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
@@ -198,6 +199,133 @@ def page_says_when_the_server_has_gone():
         eventually(lambda: browser.evaluate("document.querySelector('#state').dataset.state") == "closed",
                    "the page has noticed")
         equal(browser.evaluate("document.querySelector('#send').disabled"), True, "nothing can be sent")
+
+
+# ---- the chat -------------------------------------------------------------------------------------
+
+
+class Chat(Server):
+    program = str(BIN / "gyr-chat")
+
+
+def text_of(browser, selector):
+    return browser.evaluate(f"document.querySelector({json.dumps(selector)})?.textContent ?? ''")
+
+
+def core_of(browser):
+    """The core that a page says it is on; -1 before it knows."""
+    found = re.search(r"on core (\d+) of \d+$", text_of(browser, "#state"))
+    return int(found[1]) if found else -1
+
+
+def open_on_other_core(browser, url, other):
+    """Load the page until the kernel, or the server's balance, has put it on another core."""
+    for _ in range(64):
+        browser.evaluate("window.isOld = true")
+        browser.open(url)
+        eventually(lambda: browser.evaluate("window.isOld !== true") and core_of(browser) >= 0, "the chat is connected")
+        if core_of(browser) != other:
+            return core_of(browser)
+    raise AssertionError(f"64 connections are all on core {other}")
+
+
+def said(browser):
+    """What the room that is shown has, without notes."""
+    return browser.evaluate("[...document.querySelectorAll('#log li.say')].map((li) =>"
+                            " [li.querySelector('.from').firstChild.data, li.querySelector('.text').textContent])")
+
+
+def write(browser, selector, text):
+    browser.evaluate(f"document.querySelector('{selector}').focus()")
+    browser.type(text)
+    browser.press_enter()
+
+
+@test
+def chat_in_two_windows_on_two_cores_shows_the_same_in_the_same_order():
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Skip("there is one core only")
+    with Chat() as server, Browser() as first, Browser() as second:
+        core = open_on_other_core(first, server.url(), -1)
+        expect(open_on_other_core(second, server.url(), core) != core, "two cores")
+        for browser, name in (first, "ada"), (second, "bob"):
+            write(browser, "#name", name)
+            eventually(lambda: text_of(browser, "#state").startswith(f"{name}, on core"), f"{name} has entered")
+        eventually(lambda: "bob is here" in text_of(first, "#log"), "the other window is seen")
+
+        count = 20
+        for number in range(count):  # neither waits for the other
+            write(first, "#message", f"{number} from the first")
+            write(second, "#message", f"{number} <b>from</b> the second")
+        for browser in first, second:
+            eventually(lambda: len(said(browser)) == 2 * count, "everything is shown")
+        equal(said(second), said(first), "the same in the same order")
+        for name, words in ("ada", "from the first"), ("bob", "<b>from</b> the second"):
+            equal([text for author, text in said(first) if author == name], [f"{i} {words}" for i in range(count)],
+                  f"what {name} said, as text")
+
+        write(first, "#message", "/msg bob between us")
+        for browser, author in (first, "to bob (private)"), (second, "ada (private)"):
+            eventually(lambda: text_of(browser, "#log li.private .from") == author, "the private message is shown")
+            equal(text_of(browser, "#log li.private .text"), "between us", "private message")
+
+        second.click("#tabs button[data-room=games]")
+        write(second, "#message", "only in games")
+        eventually(lambda: text_of(first, "#tabs button[data-room=games] .unread") == " 1", "the other tab counts it")
+        equal(len(said(first)), 2 * count, "and the lobby does not show it")
+        first.click("#tabs button[data-room=games]")
+        equal(said(first), [["bob", "only in games"]], "the other room")
+        for browser in first, second:
+            equal(browser.complaints(), [], "errors of the page")
+
+
+@test
+def chat_shows_counters_of_each_core_that_move():
+    with Chat() as server, Browser() as browser:
+        browser.open(server.url())
+        eventually(lambda: core_of(browser) >= 0, "the chat is connected")
+        cores = int(text_of(browser, "#state").split()[-1])
+        eventually(lambda: browser.evaluate("document.querySelectorAll('#counters tbody tr').length") == cores + 1,
+                   "a row per core and one for all")
+        equal(browser.evaluate("document.querySelectorAll('#counters tr.mine').length"), 1, "its own core is marked")
+        row = "document.querySelector('#counters tbody tr:last-child').textContent"
+        for _ in range(2):
+            before = browser.evaluate(row)
+            eventually(lambda: browser.evaluate(row) != before, "they move")
+        equal(browser.complaints(), [], "errors of the page")
+
+
+@test
+def chat_asks_for_another_name_if_this_one_is_taken():
+    with Chat() as server, server.websocket("/chat") as other, Browser() as browser:
+        other.send(frame(TEXT, b"name ada"))
+        browser.open(server.url())
+        eventually(lambda: core_of(browser) >= 0, "the chat is connected")
+        write(browser, "#name", "ada")
+        eventually(lambda: "somebody has this name" in text_of(browser, "#trouble"), "the page says so")
+        equal(browser.evaluate("document.querySelector('#chat').hidden"), True, "it is not in the rooms")
+        browser.type("bob")  # the name that is refused is selected
+        browser.press_enter()
+        eventually(lambda: text_of(browser, "#state").startswith("bob, on core"), "it has entered")
+        equal(text_of(browser, "#trouble"), "", "and the trouble is over")
+
+
+@test
+def chat_connects_again_and_keeps_its_name():
+    server = Chat(shutdown_window_ms=0).start()
+    with Browser() as browser:
+        browser.open(server.url())
+        eventually(lambda: core_of(browser) >= 0, "the chat is connected")
+        write(browser, "#name", "ada")
+        eventually(lambda: text_of(browser, "#state").startswith("ada"), "it has entered")
+        equal(server.stop(), 0, "exit status")
+        eventually(lambda: text_of(browser, "#state").startswith("closed"), "it has noticed")
+        write(browser, "#message", "into the void")
+        equal(browser.evaluate("document.querySelector('#message').value"), "into the void", "the text is kept")
+        with Chat(listen=(f"127.0.0.1:{server.address[1]}",)):
+            eventually(lambda: text_of(browser, "#state").startswith("ada, on core"), "it has entered again")
+            browser.press_enter()
+            eventually(lambda: said(browser) == [["ada", "into the void"]], "it is said now")
 
 
 if __name__ == "__main__":

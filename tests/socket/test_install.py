@@ -51,7 +51,8 @@ def install_puts_everything_into_place_and_uninstall_takes_it_away():
     with Installed() as tree:
         found = files(tree.prefix)
         for name in ("include/gyr/gyr.h", "include/gyr/gyr_err.h", "lib/libgyr.a", "lib/libgyr.so",
-                     "lib/pkgconfig/gyr.pc", "bin/gyr-echo", "share/man/man1/gyr-echo.1", "share/man/man3/gyr.3",
+                     "lib/pkgconfig/gyr.pc", "bin/gyr-echo", "bin/gyr-chat",
+                     "share/man/man1/gyr-echo.1", "share/man/man1/gyr-chat.1", "share/man/man3/gyr.3",
                      "lib/systemd/system/gyr-echo.service", "lib/systemd/system/gyr-echo.socket",
                      "share/doc/gyr/examples/echo.c"):
             expect(name in found, f"{name} in {sorted(found)}")
@@ -124,7 +125,7 @@ def headers_stand_alone_in_c_and_in_cxx():
 
 
 def pages(tree):
-    return [str(tree.prefix / "share/man/man1/gyr-echo.1"), str(tree.prefix / "share/man/man3/gyr.3")]
+    return [str(tree.prefix / "share/man" / page) for page in ("man1/gyr-echo.1", "man3/gyr.3", "man1/gyr-chat.1")]
 
 
 @test
@@ -146,13 +147,16 @@ def manual_pages_are_well_formed():
 
 
 @test
-def manual_page_of_gyr_echo_names_its_options():
-    shown = subprocess.run(command("--help"), capture_output=True, text=True, check=True).stdout
-    options = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", shown.split("\n\n")[0]))
-    expect({"listen", "cores", "set", "help", "version"} <= options, f"found: {options}")
-    page = (ROOT / "packaging/man/gyr-echo.1").read_text()
-    described = set(re.findall(r"^\.It Fl \\-([a-z-]+)", page, re.M))
-    equal(described, options, "options")
+def manual_pages_of_programs_name_their_options():
+    for name, own in ("gyr-echo", {"files"}), ("gyr-chat", set()):
+        shown = subprocess.run(command("--help", program=str(BIN / name)), capture_output=True, text=True,
+                               check=True).stdout
+        options = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", shown.split("\n\n")[0]))
+        expect({"listen", "cores", "set", "help", "version"} <= options, f"found: {options}")
+        equal(options & {"files"}, own, f"{name} serves files")
+        page = (ROOT / f"packaging/man/{name}.1").read_text()
+        described = set(re.findall(r"^\.It Fl \\-([a-z-]+)", page, re.M))
+        equal(described, options, f"options of {name}")
 
 
 @test

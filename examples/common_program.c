@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The command line of gyr-echo, its settings, and what it says of itself. */
-#include "examples/echo_program.h"
+/* The command line of an example, its settings, its signals, and what it says of itself. */
+#include "examples/common_program.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,34 +11,37 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define USAGE                                                                 \
-    "usage: gyr-echo [--listen ADDRESS]... [--config FILE] [--environment]\n" \
-    "                [--cores LIST] [--set NAME=VALUE]... [--files FOLDER]\n" \
-    "                [--print-config] [--check-config] [--help] [--version]\n"
+/* Options begin with the one that not every program has. */
+#define OWN_OPTIONS 1
 
 /* ---- command line ---------------------------------------------------------------------------- */
 
 void program_check(int err, const struct gyr_error *error)
 {
     if (err != 0) {
-        fprintf(stderr, "gyr-echo: %s\n", error->text);
+        fprintf(stderr, "%s: %s\n", program_invocation_short_name, error->text);
         exit(1);
     }
 }
 
 static void usage_fail(const char *what, const char *argument)
 {
-    fprintf(stderr, "gyr-echo: %s: %s; see gyr-echo --help\n", what, argument);
+    const char *name = program_invocation_short_name;
+    fprintf(stderr, "%s: %s: %s; see %s --help\n", name, what, argument, name);
     exit(2);
 }
 
-static void help_print(void)
+static void help_print(const struct options *options)
 {
     static char settings[32768];
     struct gyr_config config = gyr_config_default();
     gyr_config_print(&config, settings, sizeof(settings));
+    const char *name = program_invocation_short_name;
+    int indent = (int)(strlen("usage: ") + strlen(name));
     printf(
-        USAGE
+        "usage: %s [--listen ADDRESS]... [--config FILE] [--environment]\n"
+        "%*s [--cores LIST] [--set NAME=VALUE]...%s\n"
+        "%*s [--print-config] [--check-config] [--help] [--version]\n"
         "\n"
         "  --listen ADDRESS  127.0.0.1:8080, [::1]:8080, unix:/path; without any: the\n"
         "                    sockets that systemd passes, or else 127.0.0.1:8080\n"
@@ -46,12 +50,13 @@ static void help_print(void)
         "  --environment     read settings from GYR_<NAME> and GYR_CORE_1_<NAME>\n"
         "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
         "  --set NAME=VALUE  one setting, of one core with --set 'core 1.spin_us=50'\n"
-        "  --files FOLDER    serve its files below /files/\n"
+        "%s"
         "  --print-config    say what is set, and by whom, and end\n"
         "  --check-config    say whether a start could use it, and end\n"
         "\n"
         "The command line wins over the environment, that over the file. The settings:\n\n%s",
-        settings);
+        name, indent, "", options->has_files ? " [--files FOLDER]" : "", indent, "",
+        options->has_files ? "  --files FOLDER    serve its files below /files/\n" : "", settings);
     exit(0);
 }
 
@@ -79,6 +84,7 @@ static void setting_split(struct options *options, char *setting)
 void program_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
+        {"files", required_argument, NULL, 'd'},
         {"listen", required_argument, NULL, 'l'},
         {"config", required_argument, NULL, 'f'},
         {"environment", no_argument, NULL, 'e'},
@@ -88,11 +94,11 @@ void program_options(struct options *options, int argc, char **argv)
         {"check-config", no_argument, NULL, 'k'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},
-        {"files", required_argument, NULL, 'd'},
         {NULL, 0, NULL, 0},
     };
+    const struct option *own = options->has_files ? known : known + OWN_OPTIONS;
     opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "", own, NULL)) != -1;) {
         switch (option) {
         case 'l':
             if (options->address_count == ADDRESSES_MAX) {
@@ -122,10 +128,10 @@ void program_options(struct options *options, int argc, char **argv)
             options->files = optarg;
             break;
         case 'h':
-            help_print();
+            help_print(options);
             break;
         case 'v':
-            printf("gyr-echo " GYR_VERSION "\n");
+            printf("%s " GYR_VERSION "\n", program_invocation_short_name);
             exit(0);
         default:
             usage_fail("unknown option, or its value is missing", argv[optind - 1]);
@@ -187,30 +193,14 @@ struct gyr_settings *program_settings_of(const struct options *options)
     }
     if (options->check) {
         program_check(gyr_settings_check(settings, &error), &error);
-        printf("%sgyr-echo: configuration is usable\n", options->print ? "# " : "");
+        printf("%s%s: configuration is usable\n", options->print ? "# " : "",
+               program_invocation_short_name);
     }
     if (options->print || options->check) {
         gyr_settings_destroy(settings);
         exit(0);
     }
     return settings;
-}
-
-void program_reload(const struct options *options, struct gyr_server *server)
-{
-    struct gyr_settings *settings = NULL;
-    struct gyr_error error;
-    int err = settings_load(options, &settings, &error);
-    if (err == 0) {
-        err = gyr_server_reload(server, settings, &error);
-    }
-    if (err == 0) {
-        printf("gyr-echo: %s: settings are reloaded\n", options->config);
-    } else {
-        fprintf(stderr, "gyr-echo: nothing is reloaded: %s\n", error.text);
-    }
-    fflush(stdout);
-    gyr_settings_destroy(settings);
 }
 
 void program_listen(const struct options *options, struct gyr_server *server)
@@ -226,28 +216,51 @@ void program_listen(const struct options *options, struct gyr_server *server)
     }
 }
 
-void program_announce(const struct gyr_server *server)
+/* ---- from start to end ----------------------------------------------------------------------- */
+
+void program_signals(const struct options *options, sigset_t *signals)
 {
+    /* The threads of the cores inherit this; the sigwait below is the only place for these. */
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    if (options->config != NULL) {
+        sigaddset(signals, SIGHUP); /* otherwise it ends the program, as when a terminal closes */
+    }
+    sigprocmask(SIG_BLOCK, signals, NULL);
+    /* Whoever reads our line may have gone; the engine itself never causes this signal. */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* In one piece, so that lines of several cores do not mix; as it is, so that JSON stays JSON. */
+void program_log(void *user, enum gyr_log_level level, struct gyr_span line)
+{
+    (void)user;
+    (void)level;
+    fprintf(stderr, "%.*s\n", (int)line.size, line.ptr);
+}
+
+/* Where the server listens, in one line; and why it is not on io_uring, if it is not. */
+static void announce(const struct gyr_server *server)
+{
+    const char *name = program_invocation_short_name;
+    const char *reason = gyr_server_ring_reason(server);
+    if (reason[0] != '\0') {
+        fprintf(stderr, "%s: %s instead of io_uring: %s\n", name, gyr_server_ring(server), reason);
+    }
     char address[128];
+    printf("%s: listening on ", name);
     for (unsigned i = 0; gyr_server_address(server, i, address, sizeof(address)); i++) {
         bool path = strncmp(address, "unix:", 5) == 0;
-        printf("%s%s%s%s", i == 0 ? "gyr-echo: listening on " : ", ", path ? "" : "http://",
-               address, path ? "" : "/");
+        printf("%s%s%s%s", i == 0 ? "" : ", ", path ? "" : "http://", address, path ? "" : "/");
     }
     unsigned count = gyr_server_core_count(server);
     printf(" with %u %s\n", count, count == 1 ? "core" : "cores");
     fflush(stdout);
 }
 
-void program_announce_ring(const struct gyr_server *server)
-{
-    const char *reason = gyr_server_ring_reason(server);
-    if (reason[0] != '\0') {
-        fprintf(stderr, "gyr-echo: %s instead of io_uring: %s\n", gyr_server_ring(server), reason);
-    }
-}
-
-void program_notify(const char *state)
+/* Tell the service manager how far we are, if it wants to know: sd_notify(3). */
+static void notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -266,4 +279,42 @@ void program_notify(const char *state)
                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
         close(fd);
     }
+}
+
+/* A mistake in the file is said, and the server goes on as it was. */
+static void reload(const struct options *options, struct gyr_server *server)
+{
+    struct gyr_settings *settings = NULL;
+    struct gyr_error error;
+    int err = settings_load(options, &settings, &error);
+    if (err == 0) {
+        err = gyr_server_reload(server, settings, &error);
+    }
+    if (err == 0) {
+        printf("%s: %s: settings are reloaded\n", program_invocation_short_name, options->config);
+    } else {
+        fprintf(stderr, "%s: nothing is reloaded: %s\n", program_invocation_short_name, error.text);
+    }
+    fflush(stdout);
+    gyr_settings_destroy(settings);
+}
+
+void program_wait(const struct options *options, struct gyr_server *server, const sigset_t *signals)
+{
+    announce(server);
+    notify("READY=1");
+    int signal_number;
+    while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP) {
+        reload(options, server);
+    }
+}
+
+void program_stop(struct gyr_server *server, const sigset_t *signals)
+{
+    notify("STOPPING=1");
+    gyr_server_stop(server);
+    /* From here on a second signal does what it does to any program: it ends this one at once. */
+    sigprocmask(SIG_UNBLOCK, signals, NULL);
+    gyr_server_wait(server);
+    gyr_server_destroy(server);
 }

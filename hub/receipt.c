@@ -1,115 +1,115 @@
 /* SPDX-License-Identifier: MIT */
-/* A completion is made before its message, one part for each core, and counts what is pending: the
+/* A receipt is made before its message, one part for each core, and counts what is pending: the
  * publisher, and each entry of the ring that a core still has to handle. Nothing of it is touched
  * by who has released its share. The last one puts it on the list of the core that asked.
  *
  * With a time limit an entry is pending until the kernel has taken the message from each queue, it
  * was dropped, or the time is over and it was taken back. */
-#include "hub/completion.h"
+#include "hub/receipt.h"
 
 #include "hub/hub.h"
 
 #define ERRORS_MIN 16U
 
 /* The core has ended: nobody calls `done` there any more. */
-#define COMPLETIONS_CLOSED ((struct completion *)(uintptr_t)1)
+#define RECEIPTS_CLOSED ((struct receipt *)(uintptr_t)1)
 
-static void part_error(struct completion_part *part, struct gyr_handle handle, int err);
+static void part_error(struct receipt_part *part, struct gyr_handle handle, int err);
 static void part_on_track(struct engine_track *track, struct gyr_handle handle, bool taken,
                           int err);
 static void part_on_timer(struct gyr_core *core, void *arg);
-static void part_cancel(struct completion_part *part);
-static void part_watch(struct completion_part *part);
-static void completions_tell_all(struct hub_core *core, struct completion *newest);
-static void completion_tell(struct completion *completion, struct gyr_core *core);
-static void completion_free(struct completion *completion);
+static void part_cancel(struct receipt_part *part);
+static void part_watch(struct receipt_part *part);
+static void receipts_tell_all(struct hub_core *core, struct receipt *newest);
+static void receipt_tell(struct receipt *receipt, struct gyr_core *core);
+static void receipt_free(struct receipt *receipt);
 
 /* ---- from its publisher to its end ------------------------------------------------------------ */
 
-struct completion *completion_create(struct hub *hub, const struct gyr_publish *publish)
+struct receipt *receipt_create(struct hub *hub, const struct gyr_publish *publish)
 {
-    struct completion *completion =
-        memory_alloc(sizeof(*completion) + hub->core_count * sizeof(completion->parts[0]));
-    if (completion == NULL) {
+    struct receipt *receipt =
+        memory_alloc(sizeof(*receipt) + hub->core_count * sizeof(receipt->parts[0]));
+    if (receipt == NULL) {
         return NULL;
     }
-    completion->hub = hub;
-    completion->done = publish->done;
-    completion->arg = publish->arg;
-    completion->done_core_index = publish->done_core_index;
-    completion->timeout_ms = publish->timeout_ms;
-    completion->errors_max = publish->errors_max;
+    receipt->hub = hub;
+    receipt->done = publish->done;
+    receipt->arg = publish->arg;
+    receipt->done_core_index = publish->done_core_index;
+    receipt->timeout_ms = publish->timeout_ms;
+    receipt->errors_max = publish->errors_max;
     for (unsigned i = 0; i < hub->core_count; i++) {
-        completion->parts[i].completion = completion;
-        completion->parts[i].core = hub->cores[i];
-        completion->parts[i].track.done = part_on_track;
+        receipt->parts[i].receipt = receipt;
+        receipt->parts[i].core = hub->cores[i];
+        receipt->parts[i].track.done = part_on_track;
     }
-    atomic_store_explicit(&completion->pending, 1, memory_order_relaxed);
-    return completion;
+    atomic_store_explicit(&receipt->pending, 1, memory_order_relaxed);
+    return receipt;
 }
 
-void completion_discard(struct completion *completion)
+void receipt_discard(struct receipt *receipt)
 {
-    ASSERT(atomic_load_explicit(&completion->pending, memory_order_relaxed) == 1);
-    completion_free(completion);
+    ASSERT(atomic_load_explicit(&receipt->pending, memory_order_relaxed) == 1);
+    receipt_free(receipt);
 }
 
-static void completion_free(struct completion *completion)
+static void receipt_free(struct receipt *receipt)
 {
-    for (unsigned i = 0; i < completion->hub->core_count; i++) {
-        memory_free(completion->parts[i].errors);
+    for (unsigned i = 0; i < receipt->hub->core_count; i++) {
+        memory_free(receipt->parts[i].errors);
     }
-    memory_free(completion);
+    memory_free(receipt);
 }
 
-void completion_expect(struct completion *completion, uint32_t count)
+void receipt_expect(struct receipt *receipt, uint32_t count)
 {
-    atomic_fetch_add_explicit(&completion->pending, count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&receipt->pending, count, memory_order_relaxed);
 }
 
-void completion_fail(struct completion *completion, int err, struct hub_core *core)
+void receipt_fail(struct receipt *receipt, int err, struct hub_core *core)
 {
-    completion->err = err;
-    completion_release(completion, 1, core);
+    receipt->err = err;
+    receipt_release(receipt, 1, core);
 }
 
-void completion_release(struct completion *completion, uint32_t count, struct hub_core *core)
+void receipt_release(struct receipt *receipt, uint32_t count, struct hub_core *core)
 {
-    if (atomic_fetch_sub_explicit(&completion->pending, count, memory_order_acq_rel) != count) {
+    if (atomic_fetch_sub_explicit(&receipt->pending, count, memory_order_acq_rel) != count) {
         return;
     }
-    struct hub *hub = completion->hub;
-    unsigned index = completion->done_core_index;
+    struct hub *hub = receipt->hub;
+    unsigned index = receipt->done_core_index;
     struct hub_core *target = hub->cores[index];
-    /* Partners: completions_tell, completions_end. */
-    struct completion *first = atomic_load_explicit(&target->completed, memory_order_relaxed);
+    /* Partners: receipts_tell, receipts_end. */
+    struct receipt *first = atomic_load_explicit(&target->completed, memory_order_relaxed);
     do {
-        if (first == COMPLETIONS_CLOSED) {
-            completion_free(completion);
+        if (first == RECEIPTS_CLOSED) {
+            receipt_free(receipt);
             return;
         }
-        completion->next = first;
-    } while (!atomic_compare_exchange_weak_explicit(&target->completed, &first, completion,
+        receipt->next = first;
+    } while (!atomic_compare_exchange_weak_explicit(&target->completed, &first, receipt,
                                                     memory_order_release, memory_order_relaxed));
     hub_call(hub, index, core);
 }
 
 /* ---- what one core has to say ----------------------------------------------------------------- */
 
-struct completion_part *completion_begin(struct completion *completion, struct hub_core *core)
+struct receipt_part *receipt_begin(struct receipt *receipt, struct hub_core *core)
 {
-    struct completion_part *part = &completion->parts[core->index];
+    struct receipt_part *part = &receipt->parts[core->index];
     ASSERT(!part->is_busy);
     part->is_busy = true;
     return part;
 }
 
-struct engine_track *completion_track(struct completion_part *part)
+struct engine_track *receipt_track(struct receipt_part *part)
 {
-    return part->completion->timeout_ms == GYR_NO_TIMEOUT ? NULL : &part->track;
+    return part->receipt->timeout_ms == GYR_NO_TIMEOUT ? NULL : &part->track;
 }
 
-void completion_count(struct completion_part *part, struct gyr_handle handle, int err)
+void receipt_count(struct receipt_part *part, struct gyr_handle handle, int err)
 {
     switch (err) {
     case 0:
@@ -129,9 +129,9 @@ void completion_count(struct completion_part *part, struct gyr_handle handle, in
 }
 
 /* Without memory the counts are right, and the list is short. */
-static void part_error(struct completion_part *part, struct gyr_handle handle, int err)
+static void part_error(struct receipt_part *part, struct gyr_handle handle, int err)
 {
-    if (part->error_count == part->completion->errors_max) {
+    if (part->error_count == part->receipt->errors_max) {
         return;
     }
     if (part->error_count == part->error_capacity) {
@@ -150,7 +150,7 @@ static void part_error(struct completion_part *part, struct gyr_handle handle, i
     part->errors[part->error_count++] = (struct gyr_publish_error){handle, err};
 }
 
-void completion_end(struct completion_part *part)
+void receipt_end(struct receipt_part *part)
 {
     part->owed++;
     if (part->track.first != NULL && !part->is_timed) {
@@ -162,29 +162,28 @@ void completion_end(struct completion_part *part)
     if (part->track.first == NULL) {
         uint32_t owed = part->owed;
         part->owed = 0;
-        completion_release(part->completion, owed, part->core);
+        receipt_release(part->receipt, owed, part->core);
     }
 }
 
 /* Its time begins. */
-static void part_watch(struct completion_part *part)
+static void part_watch(struct receipt_part *part)
 {
     struct hub_core *core = part->core;
     part->is_timed = true;
-    if (part->completion->timeout_ms == 0) {
+    if (part->receipt->timeout_ms == 0) {
         list_push_back(&core->cancel_next, &part->cancel);
         engine_core_due(core->core);
     } else {
-        gyr_timer_start(core->core, &part->timer, part->completion->timeout_ms, part_on_timer,
-                        part);
+        gyr_timer_start(core->core, &part->timer, part->receipt->timeout_ms, part_on_timer, part);
     }
 }
 
 static void part_on_track(struct engine_track *track, struct gyr_handle handle, bool taken, int err)
 {
-    struct completion_part *part = CONTAINER_OF(track, struct completion_part, track);
+    struct receipt_part *part = CONTAINER_OF(track, struct receipt_part, track);
     struct hub_core *core = part->core;
-    completion_count(part, handle, taken ? 0 : err);
+    receipt_count(part, handle, taken ? 0 : err);
     struct gyr_conn *conn = err == GYR_ERR_TIMEOUT ? gyr_core_find(core->core, handle) : NULL;
     if (conn != NULL) {
         engine_conn_watch(conn);
@@ -199,31 +198,31 @@ static void part_on_track(struct engine_track *track, struct gyr_handle handle, 
     list_remove(&part->cancel);
     uint32_t owed = part->owed;
     part->owed = 0;
-    completion_release(part->completion, owed, core);
+    receipt_release(part->receipt, owed, core);
 }
 
 static void part_on_timer(struct gyr_core *core, void *arg)
 {
     (void)core;
-    struct completion_part *part = arg;
+    struct receipt_part *part = arg;
     part->is_busy = true;
     part_cancel(part);
-    part->owed--; /* completion_end counts one more */
-    completion_end(part);
+    part->owed--; /* receipt_end counts one more */
+    receipt_end(part);
 }
 
 /* What the kernel has begun to take stays, and is told when it is through. */
-static void part_cancel(struct completion_part *part)
+static void part_cancel(struct receipt_part *part)
 {
     part->is_expired = true;
     engine_track_cancel(part->core->core, &part->track);
 }
 
-void completions_cancel(struct hub_core *core)
+void receipts_cancel(struct hub_core *core)
 {
     while (!list_is_empty(&core->cancel_now)) {
-        struct completion_part *part =
-            CONTAINER_OF(core->cancel_now.next, struct completion_part, cancel);
+        struct receipt_part *part =
+            CONTAINER_OF(core->cancel_now.next, struct receipt_part, cancel);
         list_remove(&part->cancel);
         part_on_timer(core->core, part);
     }
@@ -235,62 +234,61 @@ void completions_cancel(struct hub_core *core)
 
 /* ---- on the core that asked ------------------------------------------------------------------- */
 
-void completions_tell(struct hub_core *core)
+void receipts_tell(struct hub_core *core)
 {
     if (atomic_load_explicit(&core->completed, memory_order_relaxed) == NULL) {
         return;
     }
-    /* Partner: completion_release. */
-    completions_tell_all(core,
-                         atomic_exchange_explicit(&core->completed, NULL, memory_order_acquire));
+    /* Partner: receipt_release. */
+    receipts_tell_all(core, atomic_exchange_explicit(&core->completed, NULL, memory_order_acquire));
 }
 
-void completions_end(struct hub_core *core)
+void receipts_end(struct hub_core *core)
 {
-    completions_tell_all(
-        core, atomic_exchange_explicit(&core->completed, COMPLETIONS_CLOSED, memory_order_acquire));
+    receipts_tell_all(
+        core, atomic_exchange_explicit(&core->completed, RECEIPTS_CLOSED, memory_order_acquire));
 }
 
 /* In the order in which they came to their end. */
-static void completions_tell_all(struct hub_core *core, struct completion *newest)
+static void receipts_tell_all(struct hub_core *core, struct receipt *newest)
 {
-    struct completion *first = NULL;
+    struct receipt *first = NULL;
     while (newest != NULL) {
-        struct completion *next = newest->next;
+        struct receipt *next = newest->next;
         newest->next = first;
         first = newest;
         newest = next;
     }
     while (first != NULL) {
-        struct completion *next = first->next;
-        completion_tell(first, core->core);
-        completion_free(first);
+        struct receipt *next = first->next;
+        receipt_tell(first, core->core);
+        receipt_free(first);
         first = next;
     }
 }
 
-static void completion_tell(struct completion *completion, struct gyr_core *core)
+static void receipt_tell(struct receipt *receipt, struct gyr_core *core)
 {
-    unsigned part_count = completion->hub->core_count;
+    unsigned part_count = receipt->hub->core_count;
     struct gyr_published published = {
         .size = sizeof(published),
-        .err = completion->err,
-        .epoch = completion->epoch,
-        .offset = completion->offset,
+        .err = receipt->err,
+        .epoch = receipt->epoch,
+        .offset = receipt->offset,
     };
     size_t error_count = 0;
     for (unsigned i = 0; i < part_count; i++) {
-        const struct completion_part *part = &completion->parts[i];
+        const struct receipt_part *part = &receipt->parts[i];
         published.queued += part->queued;
         published.dropped += part->dropped;
         published.closed += part->closed;
         published.timed_out += part->timed_out;
         error_count += part->error_count;
     }
-    size_t wanted = MIN(error_count, completion->errors_max);
+    size_t wanted = MIN(error_count, receipt->errors_max);
     struct gyr_publish_error *errors = wanted == 0 ? NULL : memory_alloc(wanted * sizeof(*errors));
     for (unsigned i = 0; i < part_count && errors != NULL; i++) {
-        const struct completion_part *part = &completion->parts[i];
+        const struct receipt_part *part = &receipt->parts[i];
         size_t count = MIN(part->error_count, wanted - published.error_count);
         if (count != 0) {
             memcpy(errors + published.error_count, part->errors, count * sizeof(*errors));
@@ -298,6 +296,6 @@ static void completion_tell(struct completion *completion, struct gyr_core *core
         }
     }
     published.errors = errors;
-    completion->done(core, completion->arg, &published);
+    receipt->done(core, receipt->arg, &published);
     memory_free(errors);
 }

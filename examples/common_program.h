@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* gyr-echo as a program: its command line, its settings, what it says, its service manager. */
-#ifndef EXAMPLES_ECHO_PROGRAM_H
-#define EXAMPLES_ECHO_PROGRAM_H
+/* An example as a program: its command line, its settings, what it says, its service manager. It
+ * calls itself what it was started as. */
+#ifndef EXAMPLES_COMMON_PROGRAM_H
+#define EXAMPLES_COMMON_PROGRAM_H
 
 #include <gyr/gyr.h>
+
+#include <signal.h>
 
 #define ADDRESSES_MAX 16
 #define SETTINGS_MAX  256
@@ -24,6 +27,7 @@ struct options {
     unsigned setting_count;
     const char *addresses[ADDRESSES_MAX];
     unsigned address_count;
+    bool has_files;    /* it has the option --files; set before program_options */
     const char *files; /* NULL: none are served */
 };
 
@@ -33,18 +37,22 @@ void program_options(struct options *options, int argc, char **argv);
 /* Settings in layers, from the weakest to the strongest: the program, the file, the environment,
  * the command line. Ends the program after a mistake, and if they were only to be shown. */
 struct gyr_settings *program_settings_of(const struct options *options);
-/* SIGHUP: a mistake in the file is said, and the server goes on as it was. */
-void program_reload(const struct options *options, struct gyr_server *server);
+
+/* The signals that program_wait takes. Before the server is created: its threads take none. */
+void program_signals(const struct options *options, sigset_t *signals);
 
 /* Listen where the command line says, or on the sockets of a service manager, as of the unit
  * gyr-echo.socket, or on a port of our own. */
 void program_listen(const struct options *options, struct gyr_server *server);
 
-/* Where the server listens, in one line; and why it is not on io_uring, if it is not. */
-void program_announce(const struct gyr_server *server);
-void program_announce_ring(const struct gyr_server *server);
-/* Tell the service manager how far we are, if it wants to know: sd_notify(3). */
-void program_notify(const char *state);
+/* Say where the server listens, and take SIGHUP until it is told to stop. */
+void program_wait(const struct options *options, struct gyr_server *server,
+                  const sigset_t *signals);
+/* Stop the server, wait for its end and release it. */
+void program_stop(struct gyr_server *server, const sigset_t *signals);
+
+/* on_log of a service: a line on standard error. */
+void program_log(void *user, enum gyr_log_level level, struct gyr_span line);
 
 /* After an error: say it, and end the program. */
 void program_check(int err, const struct gyr_error *error);
