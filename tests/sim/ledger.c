@@ -47,11 +47,15 @@ void ledger_init(struct world *world)
         if (room->policy != GYR_ROOM_QUEUE) {
             room->queue_size_max = is_small ? dice_between(&dice, 40, 1000) : 0;
         }
+        if (i >= LEDGER_ROOMS_MAX - 2 && dice_chance(&dice, 700)) {
+            room->history_count = dice_between(&dice, 1, 20);
+        }
         ledger->rules[i] = (struct gyr_room_rule){
             .size = sizeof(struct gyr_room_rule),
             .pattern = room->name,
             .policy = room->policy,
             .queue_size_max = room->queue_size_max,
+            .history_count = room->history_count,
         };
     }
     for (unsigned i = 0; i <= CLIENTS_MAX; i++) {
@@ -134,8 +138,7 @@ void ledger_quiet(struct world *world)
 static void letter_settle(struct letter *letter, uint64_t stamp)
 {
     ASSERT(letter->returned != 0); /* nobody is within a turn */
-    /* What another core sequences may be on its way by timers. */
-    letter->settled = letter->is_sequenced ? NEVER : stamp;
+    letter->settled = stamp;
 }
 
 void ledger_turn_ended(struct world *world, unsigned core_index)

@@ -23,7 +23,12 @@ void visit_room_join(struct visit *visit)
     }
     unsigned count = dice_below(&visit->dice, 4);
     for (unsigned i = 0; i < count; i++) {
-        join(visit, dice_below(&visit->dice, world->ledger->count));
+        unsigned room = dice_below(&visit->dice, world->ledger->count);
+        if (world->ledger->room[room].history_count != 0 && dice_chance(&visit->dice, 600)) {
+            visit_room_join_since(visit, room);
+        } else {
+            join(visit, room);
+        }
     }
 }
 
@@ -42,6 +47,8 @@ void visit_room_act(struct visit *visit)
         while (count-- > 0) {
             ledger_publish(world, dice, visit);
         }
+    } else if (drawn < 68 && world->ledger->room[room].history_count != 0) {
+        visit_room_join_since(visit, room);
     } else if (drawn < 68) {
         join(visit, room);
     } else if (drawn < 78) {
