@@ -36,7 +36,8 @@ void visit_room_join_since(struct visit *visit, unsigned room_index)
     const struct gyr_config *config = &world->plan.config;
     bool right = err == 0 || err == GYR_ERR_BACKPRESSURE ? room->history_count != 0
                  : err == GYR_ERR_UNSUPPORTED            ? room->history_count == 0
-                 : err == GYR_ERR_CLOSED                 ? engine_conn_may_send(visit->conn) == err
+                 : err == GYR_ERR_CLOSED
+                     ? engine_conn_may_send(visit->conn) == err || world->is_stopping
                  : err == GYR_ERR_MEMORY ? (world->plan.excuses & EXCUSE_MEMORY) != 0
                  : err == GYR_ERR_LIMIT
                      ? count >= config->conn_rooms_max || config->rooms_max < world->ledger->count
@@ -83,7 +84,8 @@ void service_on_recovered(struct gyr_conn *conn, struct gyr_span name,
     since->first = recovery->offset - recovery->count;
     since->last = recovery->offset;
     since->epoch = recovery->epoch;
-    since->stamp = ledger_stamp(world);
+    /* If its queue was full on the way, some of it has come, and nobody says which. */
+    since->stamp = recovery->err == GYR_ERR_BACKPRESSURE ? 0 : ledger_stamp(world);
     room->epoch = recovery->epoch;
     room->offset = MAX(room->offset, recovery->offset);
     visit_room_act(visit);
