@@ -211,7 +211,7 @@ void ledger_visit_ended(struct visit *visit)
         struct stay *stay = &guest->stays[i];
         stay->join_end = MIN(stay->join_end, guest->ended);
         stay->leave_start = MIN(stay->leave_start, guest->ended);
-        /* It is a member up to some time after its last upcall; nothing is queued to it any more. */
+        /* It is a member for some time after its last upcall; nothing is queued to it any more. */
         stay->leave_end = MIN(stay->leave_end, guest->ended);
         if (world->ledger->room[stay->room].policy == GYR_ROOM_CLOSE &&
             stay->join_start < guest->open_end) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the service does with rooms, on the core of a connection: joins and leaves, before the
- * handshake is accepted too, and looks whether the calls that tell of memberships tell the truth. */
+ * handshake is accepted too, and looks whether the calls that tell of memberships are right. */
 #include "tests/sim/ledger.h"
 #include "tests/sim/world.h"
 

@@ -43,8 +43,8 @@ void sim_drains_on_stop(void)
     CU_ASSERT_EQUAL(seeds_run(SEED_FIRST, SEEDS_EACH, PROFILE_STOP), 0);
 }
 
-/* Members on several cores, which change at every step of the broadcast ring: each gets what it must
- * have, in one order, once, or is told; nothing is left of rooms, ids and messages at the end. */
+/* Members on several cores, which change at every step of the broadcast ring: each gets what it
+ * must have, in one order, once, or is told; nothing is left of rooms and messages at the end. */
 void sim_rooms_have_one_order_and_lose_nothing_untold(void)
 {
     CU_ASSERT_EQUAL(seeds_run(SEED_FIRST, ROOM_SEEDS, PROFILE_ROOMS), 0);
