@@ -47,11 +47,15 @@ void ledger_init(struct world *world)
         if (room->policy != GYR_ROOM_QUEUE) {
             room->queue_size_max = is_small ? dice_between(&dice, 40, 1000) : 0;
         }
+        if (i >= LEDGER_ROOMS_MAX - 2 && dice_chance(&dice, 700)) {
+            room->history_count = dice_between(&dice, 1, 20);
+        }
         ledger->rules[i] = (struct gyr_room_rule){
             .size = sizeof(struct gyr_room_rule),
             .pattern = room->name,
             .policy = room->policy,
             .queue_size_max = room->queue_size_max,
+            .history_count = room->history_count,
         };
     }
     for (unsigned i = 0; i <= CLIENTS_MAX; i++) {
@@ -134,8 +138,7 @@ void ledger_quiet(struct world *world)
 static void letter_settle(struct letter *letter, uint64_t stamp)
 {
     ASSERT(letter->returned != 0); /* nobody is within a turn */
-    /* What another core sequences may be on its way by timers. */
-    letter->settled = letter->is_sequenced ? NEVER : stamp;
+    letter->settled = stamp;
 }
 
 void ledger_turn_ended(struct world *world, unsigned core_index)
@@ -208,7 +211,7 @@ void ledger_visit_ended(struct visit *visit)
         struct stay *stay = &guest->stays[i];
         stay->join_end = MIN(stay->join_end, guest->ended);
         stay->leave_start = MIN(stay->leave_start, guest->ended);
-        /* It is a member up to some time after its last upcall; nothing is queued to it any more. */
+        /* It is a member for some time after its last upcall; nothing is queued to it any more. */
         stay->leave_end = MIN(stay->leave_end, guest->ended);
         if (world->ledger->room[stay->room].policy == GYR_ROOM_CLOSE &&
             stay->join_start < guest->open_end) {

@@ -30,7 +30,8 @@ struct room_model {
     struct room_event *events; /* owned; as they were told */
     unsigned event_count;
     unsigned event_capacity;
-    uint64_t epoch; /* of its history; 0: not known */
+    uint64_t epoch;  /* of its history; 0: not known */
+    uint64_t offset; /* the largest that is known */
 };
 
 /* A message that was published, or sent by handle. */
@@ -72,6 +73,19 @@ struct stay {
     uint64_t join_end; /* NEVER: asked for by another thread, and not seen yet */
     uint64_t leave_start;
     uint64_t leave_end;
+    bool is_since; /* by gyr_join_since: what is older may come, too */
+};
+
+/* What a client has asked of a history. */
+struct since {
+    unsigned room;
+    uint64_t epoch;
+    uint64_t offset;
+    bool is_pending;
+    bool is_recovered;
+    uint64_t first; /* what is behind comes */
+    uint64_t last;  /* ... and up to here it is recovered */
+    uint64_t stamp; /* of on_recovered; 0: it has not come */
 };
 
 /* What another thread has asked a connection's core to do, and has not been seen to be done. */
@@ -104,6 +118,7 @@ struct guest {
     bool is_leaving; /* its last upcall has returned, and its core's turn has not ended yet */
     enum asked asked;
     unsigned asked_room;
+    struct since since;
 };
 
 struct ledger {
@@ -173,6 +188,8 @@ bool ledger_may_close(struct client *client, uint16_t close_code);
 void ledger_judge(struct world *world);
 /* The client was a member of one of its rooms at some time between its call and its rest. */
 bool letter_may_reach(const struct ledger *ledger, const struct letter *letter, unsigned client);
+/* Has the client got something that was queued to it after this stamp, or come to a clean end? */
+bool guest_has_later(const struct world *world, unsigned client, uint64_t stamp);
 /* It was published to several rooms, of which the client has joined or left one meanwhile: the
  * cores take it from each room's lane by itself, so it may come twice, or not at all. */
 bool letter_may_repeat(const struct ledger *ledger, const struct letter *letter, unsigned client);
@@ -196,9 +213,13 @@ const struct guest *ledger_id_holder(const struct world *world, const char *id);
 void service_on_room(struct gyr_core *core, struct gyr_span room, enum gyr_room_event event,
                      uint64_t event_number);
 void service_on_publish_ready(struct gyr_core *core);
-void service_on_recovered(struct gyr_conn *conn, struct gyr_span room,
-                          const struct gyr_recovery *recovery);
 /* Something that any thread may do. */
 void ledger_thread_act(struct world *world, struct dice *dice);
+
+/* ---- service_history.c ---- */
+void visit_room_join_since(struct visit *visit, unsigned room_index);
+void service_on_recovered(struct gyr_conn *conn, struct gyr_span room,
+                          const struct gyr_recovery *recovery);
+void ledger_histories_judge(struct world *world);
 
 #endif

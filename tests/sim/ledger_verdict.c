@@ -21,6 +21,7 @@ void ledger_judge(struct world *world)
     orders_judge(world);
     completions_judge(world);
     events_judge(world);
+    ledger_histories_judge(world);
 }
 
 /* ---- who was there ---- */
@@ -50,7 +51,7 @@ bool letter_may_reach(const struct ledger *ledger, const struct letter *letter, 
     }
     for (unsigned i = 0; i < guest->stay_count; i++) {
         const struct stay *stay = &guest->stays[i];
-        if (is_listed(letter, stay->room) && stay->join_start < end &&
+        if (is_listed(letter, stay->room) && (stay->join_start < end || stay->is_since) &&
             stay->leave_end > letter->called) {
             return true;
         }
@@ -169,6 +170,13 @@ static bool has_later(const struct ledger *ledger, const struct guest *guest, ui
     return has;
 }
 
+bool guest_has_later(const struct world *world, unsigned client, uint64_t stamp)
+{
+    const struct guest *guest = &world->ledger->guests[client];
+    return has_later(world->ledger, guest, stamp) ||
+           (is_clean(world, client) && world->clients[client].got_close && stamp < guest->closing);
+}
+
 /* Has it got another message of this room that was placed behind, while it was in this stay? */
 static bool has_behind(const struct ledger *ledger, const struct guest *guest,
                        const struct letter *letter, const struct stay *stay)
@@ -195,14 +203,12 @@ static bool is_lost(const struct world *world, const struct letter *letter, unsi
 {
     const struct ledger *ledger = world->ledger;
     const struct guest *guest = &ledger->guests[client];
-    if (letter->is_sequenced || letter->done.timed_out != 0) {
+    if (letter->done.timed_out != 0) {
         return false; /* what is taken back after on_close is told to the publisher only */
     }
-    bool has_place = letter->listed_count == 1;
+    bool has_place = letter->listed_count == 1 && !letter->is_sequenced;
     uint64_t start = has_place ? letter->due : letter->called;
-    bool comes = has_later(ledger, guest, letter->settled) ||
-                 (is_clean(world, client) && world->clients[client].got_close &&
-                  letter->settled < guest->closing);
+    bool comes = guest_has_later(world, client, letter->settled);
     if (letter->listed[0] == ROOM_ALL) {
         return comes && guest->open_end <= start && guest->closing > letter->settled;
     }
@@ -317,7 +323,8 @@ static void completion_judge(struct world *world, const struct letter *letter)
         world_fail(world, "%s: done counts %llu members; there were %llu to %llu",
                    letter_text(world, letter, text), (unsigned long long)sum,
                    (unsigned long long)least, (unsigned long long)most);
-    } else if (done->queued < (unsigned)__builtin_popcountll(letter->got)) {
+    } else if (done->queued < (unsigned)__builtin_popcountll(letter->got) &&
+               !letter->is_sequenced) { /* which some may have got later, from the history */
         world_fail(world, "%s: done counts %llu queued, %u have got it",
                    letter_text(world, letter, text), (unsigned long long)done->queued,
                    __builtin_popcountll(letter->got));

@@ -164,7 +164,8 @@ static void faults_draw(struct plan *plan, struct dice *dice)
         }
     }
     bool harsh = plan->profile == PROFILE_STORM ||
-                 (plan->profile != PROFILE_ROUGH && dice_chance(dice, 300));
+                 (plan->profile != PROFILE_ROUGH && plan->profile != PROFILE_ROOMS &&
+                  dice_chance(dice, 300));
     if (harsh) {
         plan->faults.reset = (uint16_t)dice_below(dice, 5);
         plan->faults.time_jump = (uint16_t)dice_below(dice, 4);
@@ -241,7 +242,13 @@ static void rooms_draw(struct plan *plan)
 {
     struct dice dice = dice_make(plan->seed, 4);
     struct gyr_config *config = &plan->config;
-    if (dice_chance(&dice, 450)) {
+    bool has_rooms = dice_chance(&dice, 550);
+    if (plan->profile == PROFILE_ROOMS) {
+        has_rooms = true;
+        plan->core_count = MAX(plan->core_count, 2U);
+        plan->listener_count = plan->core_count;
+    }
+    if (!has_rooms) {
         return;
     }
     plan->room_count = dice_between(&dice, 1, LEDGER_ROOMS_MAX);

@@ -21,6 +21,7 @@ enum profile {
     PROFILE_STORM, /* resets and time jumps too */
     PROFILE_TIGHT, /* little memory, few slots, short time limits */
     PROFILE_STOP,  /* the server is stopped in the middle */
+    PROFILE_ROOMS, /* as PROFILE_ROUGH; several cores, and certainly rooms */
 };
 
 /* Why a connection may end before its script does. */

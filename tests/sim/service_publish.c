@@ -60,6 +60,12 @@ static void list_draw(struct world *world, struct dice *dice, struct letter *let
     for (unsigned i = 1; i < letter->listed_count; i++) {
         letter->listed[i] = (uint8_t)dice_below(dice, world->ledger->count); /* twice, perhaps */
     }
+    for (unsigned i = 0; i < letter->listed_count; i++) {
+        if (world->ledger->room[letter->listed[i]].history_count != 0) {
+            letter->listed[0] = letter->listed[i]; /* not with others */
+            letter->listed_count = 1;
+        }
+    }
 }
 
 void ledger_publish(struct world *world, struct dice *dice, struct visit *visit)
@@ -164,7 +170,7 @@ static void publish_with(struct letter *letter, struct dice *dice, struct gyr_co
     publish.except = except;
     publish.except_count = except_draw(world, dice, letter, except);
     publish.key = KEYS[dice_below(dice, COUNT_OF(KEYS))];
-    letter->wants_done = dice_chance(dice, 500);
+    letter->wants_done = letter->is_sequenced || dice_chance(dice, 500);
     letter->timeout_ms = GYR_NO_TIMEOUT;
     if (letter->wants_done) {
         letter->done_core = dice_below(dice, world->plan.core_count);
@@ -241,6 +247,11 @@ static void on_published(struct gyr_core *core, void *arg, const struct gyr_publ
         letter->failed |= UINT64_C(1) << id;
     }
     letter->done.errors = NULL;
+    if (letter->is_sequenced && published->offset != 0) {
+        struct room_model *room = &world->ledger->room[letter->listed[0]];
+        room->epoch = published->epoch;
+        room->offset = MAX(room->offset, published->offset);
+    }
     struct dice dice = dice_make(world->plan.seed, 20000 + letter->number);
     if (dice_chance(&dice, 200)) {
         ledger_publish(world, &dice, NULL); /* from within */
@@ -285,14 +296,6 @@ void service_on_room(struct gyr_core *core, struct gyr_span name, enum gyr_room_
         return;
     }
     world_fail(world, "on_room of %.*s, which nobody has joined", (int)name.size, name.ptr);
-}
-
-void service_on_recovered(struct gyr_conn *conn, struct gyr_span room,
-                          const struct gyr_recovery *recovery)
-{
-    (void)room;
-    (void)recovery;
-    world_fail(visit_of(conn)->world, "on_recovered, which nobody has asked for");
 }
 
 /* ---- what any thread may do ---- */

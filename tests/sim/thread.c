@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread acts, waits for a while and acts again, until its acts are used up or the server stops. */
+/* A thread acts, waits a while and acts again, until its acts are used up or the server stops. */
 #include "tests/sim/thread.h"
 
 #include "tests/sim/ledger.h"

@@ -12,6 +12,7 @@
 #include "engine/files.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/policy.h"
+#include "tests/sim/random.h"
 #include "tests/sim/service.h"
 #include "tests/sim/world_hub.h"
 
@@ -42,6 +43,8 @@ bool world_run(uint64_t seed, enum profile profile, FILE *trace, char failure[40
 {
     struct world world = {.trace = trace, .strand_now = STRAND_NOBODY};
     plan_make(&world.plan, seed, profile);
+    struct dice secrets = dice_make(seed, 7);
+    random_from(&secrets);
     world_create(&world);
     world_until(&world, clients_are_done, "the clients' scripts");
     world.plan.calm_step = world.step;
@@ -62,6 +65,7 @@ bool world_run(uint64_t seed, enum profile profile, FILE *trace, char failure[40
     world_until(&world, clients_are_done, "the clients after the stop");
     world_until(&world, threads_are_done, "the threads after the stop");
     world_destroy(&world);
+    random_from(NULL);
     memcpy(failure, world.failure, sizeof(world.failure));
     return !world.failed;
 }

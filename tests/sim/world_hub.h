@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The layer above the engine in the world of one seed: a server that has no threads, and what can be
- * seen of the hub from outside when everybody rests. */
+/* The layer above the engine in the world of one seed: a server that has no threads, and what can
+ * be seen of the hub from outside when everybody rests. */
 #ifndef TESTS_SIM_WORLD_HUB_H
 #define TESTS_SIM_WORLD_HUB_H
 
