@@ -82,7 +82,7 @@ static struct room *parcel_room(struct hub_core *core, const struct parcel_room 
 
 /* The connections of this core that are not to get it. */
 static size_t except_resolve(struct hub_core *core, const struct parcel *parcel,
-                             uint32_t except[PUBLISH_EXCEPT_MAX])
+                             uint32_t except[MESSAGE_EXCEPT_MAX])
 {
     size_t count = 0;
     for (size_t i = 0; i < parcel->except_count; i++) {
@@ -117,7 +117,7 @@ static struct engine_delivery delivery_to(const struct hub_core *core, const str
 static void deliver_room(struct hub_core *core, const struct parcel *parcel, size_t place,
                          struct room *room, struct receipt_part *part)
 {
-    uint32_t except[PUBLISH_EXCEPT_MAX];
+    uint32_t except[MESSAGE_EXCEPT_MAX];
     struct fanout fanout = {
         .core = core,
         .parcel = parcel,
@@ -187,7 +187,7 @@ int deliver_one(struct hub_core *core, const struct parcel *parcel, struct room 
 static void deliver_all(struct hub_core *core, const struct parcel *parcel,
                         struct receipt_part *part)
 {
-    uint32_t except[PUBLISH_EXCEPT_MAX];
+    uint32_t except[MESSAGE_EXCEPT_MAX];
     struct fanout fanout = {
         .core = core,
         .parcel = parcel,

@@ -5,47 +5,11 @@
 
 #include "base/base.h"
 #include "engine/engine.h"
+#include "hub/message.h"
 
-#include <stdatomic.h>
-
-struct receipt;
 struct hub;
 struct hub_core;
 struct room;
-
-/* A room that a message is for. */
-struct parcel_room {
-    uint32_t index;
-    uint32_t generation;
-    uint64_t position; /* in the room's lane; UINT64_MAX: it is in none */
-};
-
-/* A message as a core delivers it. */
-struct parcel {
-    struct engine_shared *shared; /* or NULL: it never was in the ring */
-    enum gyr_opcode opcode;
-    struct gyr_span payload;
-    struct gyr_span key;
-    uint64_t key_hash;
-    const struct gyr_handle *except;
-    size_t except_count;
-    const struct parcel_room *rooms;
-    size_t room_count; /* 0: all WebSockets */
-    struct receipt *receipt;
-    uint64_t epoch; /* and offset, in the history of its room; 0: none */
-    uint64_t offset;
-};
-
-/* What travels in the ring: a parcel with all that it points to. Whoever is last frees it. */
-struct message {
-    struct engine_shared shared;
-    struct hub *hub; /* borrowed */
-    size_t size;     /* of the whole, as counted in hub->broadcast_size */
-    /* Any thread: a bit for each room that somebody has counted it as published to: its publisher,
-     * if it is a core with members, otherwise the first such core that takes it. */
-    _Atomic uint64_t counted;
-    struct parcel parcel;
-};
 
 /* Queue it to the members of its rooms on this core. One of the receipt's is released. */
 void deliver_here(struct hub_core *core, const struct parcel *parcel);

@@ -6,6 +6,7 @@
  *   members.c     gyr_join and its kin; events of rooms
  *   registry.c    the rooms of all cores: name -> struct room_shared
  *   rooms.c       rooms and members of one core
+ *   message.c     what the broadcast ring carries
  *   publish.c     gyr_publish and its kin; what goes into the broadcast ring
  *   deliver.c     what comes out of it; one message to the members on one core
  *   receipt.c  what became of a message, for who asks

@@ -8,12 +8,8 @@
 
 #include "hub/deliver.h"
 #include "hub/hub.h"
+#include "hub/message.h"
 #include "hub/receipt.h"
-
-/* What a message takes beside its payload. */
-#define MESSAGE_SIZE_MAX                                                       \
-    (sizeof(struct message) + PUBLISH_ROOMS_MAX * sizeof(struct parcel_room) + \
-     PUBLISH_EXCEPT_MAX * sizeof(struct gyr_handle) + PUBLISH_KEY_MAX + 16)
 
 /* What a publish knows already when its backend gives it back within the call. */
 struct publish_context {
@@ -27,7 +23,7 @@ struct route {
     uint32_t lanes;   /* a bit for each that they lie on */
     uint64_t counted; /* see struct message */
     bool is_local;    /* each has members on this core, and on no other */
-    struct room_ref refs[PUBLISH_ROOMS_MAX];
+    struct room_ref refs[MESSAGE_ROOMS_MAX];
 };
 
 static int publish_checked(struct hub *hub, struct hub_core *from,
@@ -41,7 +37,7 @@ static int publish_rooms(struct hub *hub, struct hub_core *from,
 static int publish_all(struct hub *hub, struct hub_core *from,
                        const struct gyr_publication *publication);
 static void publish_here(struct hub_core *core, const struct gyr_publication *publication,
-                         const struct parcel_room *rooms, size_t room_count);
+                         struct parcel_room *rooms, size_t room_count);
 static int publish_ring(struct hub *hub, struct hub_core *from,
                         const struct gyr_publication *publication, const struct room_ref *ref,
                         bool is_member);
@@ -49,13 +45,6 @@ static int publish_lanes(struct hub *hub, struct hub_core *from,
                          const struct gyr_publication *publication, const struct route *route);
 static int lane_claim(struct hub *hub, struct hub_core *from, unsigned lane,
                       const struct broadcast_interest *interest, struct broadcast_claim *claim);
-static void publish_refused(struct hub *hub, struct hub_core *from);
-static struct message *message_create(struct hub *hub, struct hub_core *from,
-                                      const struct gyr_publication *publication,
-                                      const struct room_ref *refs, size_t room_count, int *err);
-static void message_free(struct engine_shared *shared);
-static int size_take(struct hub *hub, struct hub_core *from, size_t size);
-static void size_give(struct hub *hub, size_t size);
 
 /* ---- what a service calls -------------------------------------------------------------------- */
 
@@ -174,13 +163,13 @@ static bool has_ended(const struct hub *hub, const struct hub_core *from)
 
 static bool publish_is_valid(const struct hub *hub, const struct gyr_publish *publish)
 {
-    for (size_t i = 0; i < publish->room_count && i < PUBLISH_ROOMS_MAX; i++) {
+    for (size_t i = 0; i < publish->room_count && i < MESSAGE_ROOMS_MAX; i++) {
         if (publish->rooms[i].size > GYR_ROOM_NAME_SIZE_MAX) {
             return false;
         }
     }
-    return publish->size != 0 && publish->room_count <= PUBLISH_ROOMS_MAX &&
-           publish->except_count <= PUBLISH_EXCEPT_MAX && publish->key.size <= PUBLISH_KEY_MAX &&
+    return publish->size != 0 && publish->room_count <= MESSAGE_ROOMS_MAX &&
+           publish->except_count <= MESSAGE_EXCEPT_MAX && publish->key.size <= MESSAGE_KEY_MAX &&
            publish->errors_max <= PUBLISH_ERRORS_MAX &&
            (publish->opcode == GYR_TEXT || publish->opcode == GYR_BINARY) &&
            publish->payload.size <= PUBLISH_SIZE_MAX &&
@@ -275,24 +264,6 @@ static int publish_room(struct hub *hub, struct hub_core *from,
     return publish_ring(hub, from, publication, &ref, room != NULL);
 }
 
-static struct parcel parcel_of(const struct hub *hub, const struct gyr_publication *publication)
-{
-    struct gyr_span key = publication->key;
-    bool is_keyed = publication->rule != NULL && publication->rule->policy == GYR_ROOM_CONFLATE;
-    return (struct parcel){
-        .opcode = publication->opcode,
-        .payload = publication->payload,
-        .key = key,
-        /* Of several rooms any may have such a policy. */
-        .key_hash = is_keyed || publication->room_count > 1 ? hub_hash(hub, key) : 0,
-        .except = publication->except,
-        .except_count = publication->except_count,
-        .receipt = publication->request,
-        .epoch = publication->epoch,
-        .offset = publication->offset,
-    };
-}
-
 /* Where it stands in a history, and how many entries of the ring it is. */
 static void receipt_place(struct receipt *receipt, const struct gyr_publication *publication,
                           uint32_t count)
@@ -306,9 +277,9 @@ static void receipt_place(struct receipt *receipt, const struct gyr_publication 
 
 /* Only members of this core have to get it, and it may be now. */
 static void publish_here(struct hub_core *core, const struct gyr_publication *publication,
-                         const struct parcel_room *rooms, size_t room_count)
+                         struct parcel_room *rooms, size_t room_count)
 {
-    struct parcel parcel = parcel_of(core->hub, publication);
+    struct parcel parcel = message_parcel(core->hub, publication);
     parcel.rooms = rooms;
     parcel.room_count = room_count;
     receipt_place(publication->request, publication, 0);
@@ -341,7 +312,7 @@ static int publish_ring(struct hub *hub, struct hub_core *from,
         claim.target_count = 0; /* it has ended, and what was read is another room's */
     }
     struct broadcast_entry entry = {message, (uint64_t)ref->shared->index << 32 | ref->generation};
-    struct parcel_room *place = (struct parcel_room *)(uintptr_t)message->parcel.rooms;
+    struct parcel_room *place = message->parcel.rooms;
     place->position = claim.position;
     atomic_store_explicit(&message->counted, is_member, memory_order_relaxed);
     atomic_store_explicit(&message->shared.count, claim.target_count, memory_order_relaxed);
@@ -456,7 +427,7 @@ static int publish_rooms(struct hub *hub, struct hub_core *from,
             return err;
         }
     }
-    struct parcel_room places[PUBLISH_ROOMS_MAX];
+    struct parcel_room places[MESSAGE_ROOMS_MAX];
     for (size_t i = 0; i < route.count; i++) {
         places[i] =
             (struct parcel_room){route.refs[i].shared->index, route.refs[i].generation, UINT64_MAX};
@@ -479,30 +450,42 @@ static void claims_cancel(struct hub *hub, struct broadcast_claim *claims, size_
     }
 }
 
-/* Claim a place in each lane of the route, from the lowest on, for all its rooms there. */
+/* Claim a place in one lane, for all rooms of the route that lie on it. */
+static int lane_claim_rooms(struct hub *hub, struct hub_core *from, const struct route *route,
+                            unsigned lane, struct broadcast_claim *claim,
+                            struct parcel_room *places)
+{
+    bool is_claimed = false;
+    for (size_t i = 0; i < route->count; i++) {
+        const struct room_shared *shared = route->refs[i].shared;
+        if (shared->lane != lane) {
+            continue;
+        }
+        if (is_claimed) {
+            broadcast_claim_also(hub->ring, &shared->interest, claim);
+        } else {
+            int err = lane_claim(hub, from, lane, &shared->interest, claim);
+            if (err < 0) {
+                return err;
+            }
+            is_claimed = true;
+        }
+        places[i].position = claim->position;
+    }
+    return 0;
+}
+
+/* The same in each lane, from the lowest on. */
 static int claims_make(struct hub *hub, struct hub_core *from, const struct route *route,
                        struct broadcast_claim *claims, struct parcel_room *places)
 {
     size_t count = 0;
     for (uint32_t lanes = route->lanes; lanes != 0; lanes &= lanes - 1) {
         unsigned lane = (unsigned)__builtin_ctz(lanes);
-        bool is_claimed = false;
-        for (size_t i = 0; i < route->count; i++) {
-            const struct room_ref *ref = &route->refs[i];
-            if (ref->shared->lane != lane) {
-                continue;
-            }
-            if (is_claimed) {
-                broadcast_claim_also(hub->ring, &ref->shared->interest, &claims[count]);
-            } else {
-                int err = lane_claim(hub, from, lane, &ref->shared->interest, &claims[count]);
-                if (err < 0) {
-                    claims_cancel(hub, claims, count);
-                    return err;
-                }
-                is_claimed = true;
-            }
-            places[i].position = claims[count].position;
+        int err = lane_claim_rooms(hub, from, route, lane, &claims[count], places);
+        if (err < 0) {
+            claims_cancel(hub, claims, count);
+            return err;
         }
         count++;
     }
@@ -525,7 +508,7 @@ static int publish_lanes(struct hub *hub, struct hub_core *from,
         memory_free(claims);
         return err;
     }
-    struct parcel_room *places = (struct parcel_room *)(uintptr_t)message->parcel.rooms;
+    struct parcel_room *places = message->parcel.rooms;
     err = claims_make(hub, from, route, claims, places);
     if (err < 0) {
         message_free(&message->shared);
@@ -572,7 +555,7 @@ static int lane_claim(struct hub *hub, struct hub_core *from, unsigned lane,
     }
     err = broadcast_claim(hub->ring, lane, index, interest, claim, &held_by);
     if (err < 0) {
-        publish_refused(hub, from);
+        message_refused(hub, from);
         if (from != NULL) {
             from->refused = true;
         }
@@ -581,114 +564,4 @@ static int lane_claim(struct hub *hub, struct hub_core *from, unsigned lane,
         }
     }
     return err;
-}
-
-static void publish_refused(struct hub *hub, struct hub_core *from)
-{
-    if (from != NULL) {
-        STATS_ADD(from->stats, publish_refused, 1);
-    } else {
-        atomic_fetch_add_explicit(&hub->refused_count, 1, memory_order_relaxed);
-    }
-}
-
-/* ---- messages -------------------------------------------------------------------------------- */
-
-static struct message *message_create(struct hub *hub, struct hub_core *from,
-                                      const struct gyr_publication *publication,
-                                      const struct room_ref *refs, size_t room_count, int *err)
-{
-    size_t rooms_size = room_count * sizeof(struct parcel_room);
-    size_t except_size = publication->except_count * sizeof(struct gyr_handle);
-    size_t frame_size = engine_frame_size(publication->payload.size);
-    size_t size =
-        sizeof(struct message) + rooms_size + except_size + publication->key.size + frame_size;
-    *err = size_take(hub, from, size);
-    if (*err < 0) {
-        return NULL;
-    }
-    struct message *message = memory_take(size);
-    if (message == NULL) {
-        size_give(hub, size);
-        *err = GYR_ERR_MEMORY;
-        return NULL;
-    }
-    struct parcel_room *rooms = (struct parcel_room *)(message + 1);
-    char *except = (char *)rooms + rooms_size;
-    char *key = except + except_size;
-    uint8_t *frame = (uint8_t *)key + publication->key.size;
-    for (size_t i = 0; i < room_count; i++) {
-        rooms[i] = (struct parcel_room){refs[i].shared->index, refs[i].generation, 0};
-    }
-    if (except_size != 0) {
-        memcpy(except, publication->except, except_size);
-    }
-    if (publication->key.size != 0) {
-        memcpy(key, publication->key.ptr, publication->key.size);
-    }
-    engine_shared_init(&message->shared, frame, publication->opcode, publication->payload,
-                       message_free);
-    message->hub = hub;
-    message->size = size;
-    message->parcel = parcel_of(hub, publication);
-    message->parcel.shared = &message->shared;
-    message->parcel.payload = (struct gyr_span){(const char *)frame + message->shared.header_size,
-                                                publication->payload.size};
-    message->parcel.key.ptr = key;
-    message->parcel.except = (const struct gyr_handle *)(const void *)except;
-    message->parcel.rooms = rooms;
-    message->parcel.room_count = room_count;
-    atomic_store_explicit(&message->counted, 0, memory_order_relaxed);
-    return message;
-}
-
-static void message_free(struct engine_shared *shared)
-{
-    struct message *message = CONTAINER_OF(shared, struct message, shared);
-    struct hub *hub = message->hub;
-    size_t size = message->size;
-    memory_free(message);
-    size_give(hub, size);
-}
-
-static bool size_try(struct hub *hub, size_t size)
-{
-    uint64_t used = atomic_load_explicit(&hub->broadcast_size, memory_order_seq_cst);
-    do {
-        if (used + size > hub->config->broadcast_size_max) {
-            return false;
-        }
-    } while (!atomic_compare_exchange_weak_explicit(&hub->broadcast_size, &used, used + size,
-                                                    memory_order_seq_cst, memory_order_seq_cst));
-    return true;
-}
-
-static int size_take(struct hub *hub, struct hub_core *from, size_t size)
-{
-    if (LIKELY(size_try(hub, size))) {
-        return 0;
-    }
-    /* Partner: size_give. It sees who waits when it has given, or has given before we try again. */
-    unsigned waiter = from != NULL ? from->index : 0;
-    atomic_fetch_or_explicit(&hub->size_waits[waiter / 64], UINT64_C(1) << waiter % 64,
-                             memory_order_seq_cst);
-    if (size_try(hub, size)) {
-        return 0;
-    }
-    publish_refused(hub, from);
-    return GYR_ERR_BACKPRESSURE;
-}
-
-static void size_give(struct hub *hub, size_t size)
-{
-    atomic_fetch_sub_explicit(&hub->broadcast_size, size, memory_order_seq_cst);
-    for (unsigned i = 0; i * 64 < hub->core_count; i++) {
-        if (LIKELY(atomic_load_explicit(&hub->size_waits[i], memory_order_seq_cst) == 0)) {
-            continue;
-        }
-        uint64_t waits = atomic_exchange_explicit(&hub->size_waits[i], 0, memory_order_seq_cst);
-        for (; waits != 0; waits &= waits - 1) {
-            hub_ready(hub, i * 64 + (unsigned)__builtin_ctzll(waits));
-        }
-    }
 }

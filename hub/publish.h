@@ -12,9 +12,6 @@
 struct hub;
 struct hub_core;
 
-#define PUBLISH_ROOMS_MAX  64
-#define PUBLISH_EXCEPT_MAX 64
-#define PUBLISH_KEY_MAX    255
 #define PUBLISH_ERRORS_MAX 65536
 #define PUBLISH_SIZE_MAX   INT32_MAX /* bytes of a payload */
 #define PUBLISH_LANE_ALL   0         /* of messages to all WebSockets */

@@ -12,7 +12,8 @@
 #define ERRORS_MIN 16U
 
 /* The core has ended: nobody calls `done` there any more. */
-#define RECEIPTS_CLOSED ((struct receipt *)(uintptr_t)1)
+static char closed_mark;
+#define RECEIPTS_CLOSED ((struct receipt *)(void *)&closed_mark)
 
 static void part_error(struct receipt_part *part, struct gyr_handle handle, int err);
 static void part_on_track(struct engine_track *track, struct gyr_handle handle, bool taken,

@@ -18,6 +18,12 @@
 static_assert((CAPACITY_MIN << (CAPACITY_SHIFTS - 1)) * 8 > GYR_ROOM_NAME_SIZE_MAX,
               "every name has a block");
 
+/* Space for a name. Only its words are looked at without a lock. */
+struct name_block {
+    struct name_block *next; /* nobody uses it */
+    _Atomic uint64_t words[];
+};
+
 struct stripe {
     alignas(CACHE_LINE) pthread_mutex_t lock;
     /* Grows whenever a room is taken out, before it can begin again. Written under the lock, read
@@ -38,9 +44,8 @@ struct registry {
         pthread_mutex_t free_lock; /* within that of a stripe; guards what follows */
     uint32_t free_first;           /* index + 1 of a room that has ended, 0: none */
     uint32_t made_count;
-    _Atomic uint64_t
-        *names[CAPACITY_SHIFTS]; /* blocks that nobody uses: the first word is a link */
-    _Atomic uint32_t count;      /* of rooms that live; read by any thread */
+    struct name_block *names[CAPACITY_SHIFTS]; /* owned; nobody uses them */
+    _Atomic uint32_t count;                    /* of rooms that live; read by any thread */
 };
 
 static struct room_shared *bucket_find(struct registry *registry, struct gyr_span name,
@@ -100,24 +105,22 @@ void registry_destroy(struct registry *registry)
         for (unsigned core = 0; core < registry->config.core_count; core++) {
             memory_free(counters_of(registry, shared, core));
         }
-        memory_free((void *)(uintptr_t)shared->name);
+        memory_free(shared->name);
         memory_free(shared);
     }
     for (unsigned i = 0; i < CAPACITY_SHIFTS; i++) {
         while (registry->names[i] != NULL) {
-            _Atomic uint64_t *block = registry->names[i];
-            registry->names[i] = (_Atomic uint64_t *)(uintptr_t)block[0];
-            memory_free((void *)(uintptr_t)block);
+            struct name_block *block = registry->names[i];
+            registry->names[i] = block->next;
+            memory_free(block);
         }
     }
     for (unsigned i = 0; i < STRIPE_COUNT; i++) {
         (void)pthread_mutex_destroy(&registry->stripes[i].lock);
     }
     (void)pthread_mutex_destroy(&registry->free_lock);
-    memory_unmap((void *)(uintptr_t)registry->buckets,
-                 (registry->bucket_mask + 1) * sizeof(uint32_t));
-    memory_unmap((void *)(uintptr_t)registry->rooms,
-                 registry->config.room_max * sizeof(*registry->rooms));
+    memory_unmap(registry->buckets, (registry->bucket_mask + 1) * sizeof(uint32_t));
+    memory_unmap(registry->rooms, registry->config.room_max * sizeof(*registry->rooms));
     memory_unmap(registry, sizeof(*registry));
 }
 
@@ -172,7 +175,8 @@ static bool shared_is(const struct room_shared *shared, struct gyr_span name, ui
         atomic_load_explicit(&shared->name_size, memory_order_acquire) != name.size) {
         return false;
     }
-    const _Atomic uint64_t *words = atomic_load_explicit(&shared->name, memory_order_acquire);
+    const _Atomic uint64_t *words =
+        atomic_load_explicit(&shared->name, memory_order_acquire)->words;
     for (size_t i = 0; i < name.size; i += sizeof(uint64_t)) {
         uint64_t word = 0;
         memcpy(&word, name.ptr + i, MIN(name.size - i, sizeof(word)));
@@ -242,6 +246,7 @@ int registry_enter(struct registry *registry, unsigned core, struct gyr_span nam
     if (is_new) {
         shared_begin(registry, shared, name, hash);
     }
+    ASSERT(shared != NULL);
     shared->core_count++;
     entered->event_number = is_new ? ++stripe->event_number : 0;
     entered->ref.shared = shared;
@@ -262,7 +267,7 @@ uint64_t registry_exit(struct registry *registry, unsigned core, struct room_sha
     if (shared->core_count == 0) {
         char name[GYR_ROOM_NAME_SIZE_MAX + 1];
         size_t name_size = atomic_load_explicit(&shared->name_size, memory_order_relaxed);
-        _Atomic uint64_t *words = atomic_load_explicit(&shared->name, memory_order_relaxed);
+        _Atomic uint64_t *words = atomic_load_explicit(&shared->name, memory_order_relaxed)->words;
         for (size_t i = 0; i < name_size; i += sizeof(uint64_t)) {
             uint64_t word = atomic_load_explicit(&words[i / sizeof(word)], memory_order_relaxed);
             memcpy(name + i, &word, sizeof(word));
@@ -323,20 +328,19 @@ static int shared_name(struct registry *registry, struct room_shared *shared, ui
     if (shared->name_capacity >= capacity) {
         return 0;
     }
-    _Atomic uint64_t *block = registry->names[shift];
+    struct name_block *block = registry->names[shift];
     if (block != NULL) {
-        registry->names[shift] =
-            (_Atomic uint64_t *)(uintptr_t)atomic_load_explicit(&block[0], memory_order_relaxed);
+        registry->names[shift] = block->next;
     } else {
-        block = memory_alloc(capacity * sizeof(uint64_t));
+        block = memory_alloc(sizeof(*block) + capacity * sizeof(uint64_t));
         if (block == NULL) {
             return GYR_ERR_MEMORY;
         }
     }
-    _Atomic uint64_t *old = atomic_load_explicit(&shared->name, memory_order_relaxed);
+    struct name_block *old = atomic_load_explicit(&shared->name, memory_order_relaxed);
     if (old != NULL) {
         unsigned old_shift = (unsigned)__builtin_ctz(shared->name_capacity / CAPACITY_MIN);
-        atomic_store_explicit(&old[0], (uintptr_t)registry->names[old_shift], memory_order_release);
+        old->next = registry->names[old_shift];
         registry->names[old_shift] = old;
     }
     /* Of a room that does not live; partner: shared_is. */
@@ -356,7 +360,7 @@ static void shared_begin(struct registry *registry, struct room_shared *shared,
             counters_zero(counters);
         }
     }
-    _Atomic uint64_t *words = atomic_load_explicit(&shared->name, memory_order_relaxed);
+    _Atomic uint64_t *words = atomic_load_explicit(&shared->name, memory_order_relaxed)->words;
     for (size_t i = 0; i < name.size; i += sizeof(uint64_t)) {
         uint64_t word = 0;
         memcpy(&word, name.ptr + i, MIN(name.size - i, sizeof(word)));

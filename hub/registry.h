@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+struct name_block;
 struct registry;
 
 /* What a core counts of a room: written by that core only. */
@@ -38,7 +39,7 @@ struct room_shared {
     _Atomic uint32_t generation;
     _Atomic uint32_t name_size;
     _Atomic uint64_t hash;
-    _Atomic(_Atomic uint64_t *) name; /* owned; words, the rest of the last is zero */
+    _Atomic(struct name_block *) name; /* owned; the rest of the last word is zero */
     /* In its bucket: index + 1 of the one behind it, 0: none. It stays when the room is taken out,
      * until the next room begins here (partner: bucket_find). */
     _Atomic uint32_t next;

@@ -293,7 +293,7 @@ static int room_create(struct hub_core *core, struct gyr_span name, uint64_t has
     if (err == 0) {
         err = registry_enter(core->hub->registry, core->index, name, hash, &entered);
     }
-    if (err < 0) {
+    if (err != 0) {
         hub_news_free(core, room->emptied);
         hub_news_free(core, created);
         engine_core_free(core->core, room->members, room->member_capacity * sizeof(*room->members));
@@ -366,14 +366,14 @@ int rooms_join(struct hub_core *core, struct gyr_conn *conn, struct gyr_span nam
     if (err == 0) {
         err = room == NULL ? room_create(core, name, hash, &room) : members_reserve(core, room);
     }
-    if (err < 0) {
+    if (err != 0) {
         if (member->seat_count == 0) {
             seats_free(core, member);
         }
         return err;
     }
     err = attendance_join(core, room, conn_index);
-    if (err < 0) {
+    if (err != 0) {
         if (room->member_count == 0) {
             room_destroy(core, room);
         }
