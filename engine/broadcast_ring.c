@@ -187,8 +187,7 @@ int broadcast_claim(struct broadcast_ring *ring, unsigned lane, unsigned from,
 }
 
 void broadcast_claim_also(const struct broadcast_ring *ring,
-                          const struct broadcast_interest *interest,
-                          struct broadcast_claim *claim)
+                          const struct broadcast_interest *interest, struct broadcast_claim *claim)
 {
     claim->target_count = 0;
     for (unsigned i = 0; i < ring->word_count; i++) {

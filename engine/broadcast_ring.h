@@ -105,8 +105,7 @@ void broadcast_commit(struct broadcast_ring *ring, const struct broadcast_claim 
 
 /* Between claim and commit: whoever wants this, too, gets the entry. */
 void broadcast_claim_also(const struct broadcast_ring *ring,
-                          const struct broadcast_interest *interest,
-                          struct broadcast_claim *claim);
+                          const struct broadcast_interest *interest, struct broadcast_claim *claim);
 
 /* Any thread: ring the bell of a core, as an entry of lane 0 for it would. For what does not go
  * through the ring; written before. `from` is the calling core, or BROADCAST_NOBODY. */

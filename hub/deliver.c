@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Local fan-out. Journey: hops 10 and 11. What the ring has for a core is taken lane by lane, in the
- * order of its positions, and queued to the members that the core has now: those of a room's life
- * that the message was published to. A message for several rooms comes once for each lane that they
- * lie on, and goes to a member with the lane of the first room that it is in. */
+/* Local fan-out. Journey: hops 10 and 11. What the ring has for a core is taken lane by lane, in
+ * the order of its positions, and queued to the members that the core has now: those of a room's
+ * life that the message was published to. A message for several rooms comes once for each lane that
+ * they lie on, and goes to a member with the lane of the first room that it is in. */
 #include "hub/deliver.h"
 
 #include "hub/hub.h"
@@ -51,7 +51,7 @@ static void message_deliver_rooms(struct hub_core *core, struct message *message
                                   struct receipt_part *part);
 static void message_count(struct message *message, size_t place, struct room *room);
 
-/* ---- a message on this core ------------------------------------------------------------------- */
+/* ---- a message on this core ------------------------------------------------------------------ */
 
 void deliver_here(struct hub_core *core, const struct parcel *parcel)
 {
@@ -364,7 +364,7 @@ static void fanout_count(struct fanout *fanout, struct room *room)
     ROOM_ADD(counters, dropped_close, fanout->closed + removed->closed);
 }
 
-/* ---- what the ring has ------------------------------------------------------------------------ */
+/* ---- what the ring has ----------------------------------------------------------------------- */
 
 bool deliver_work(struct hub_core *core)
 {

@@ -34,7 +34,7 @@ const struct engine_layer hub_layer = {
     .conn_end = hub_conn_end,
 };
 
-/* ---- a server --------------------------------------------------------------------------------- */
+/* ---- a server -------------------------------------------------------------------------------- */
 
 int gyr_server_create(const struct gyr_config *config, const struct gyr_service *service,
                       struct gyr_server **server, struct gyr_error *error)
@@ -137,6 +137,7 @@ static void hub_server_destroy(void *state)
         if (core == NULL) {
             continue;
         }
+        receipts_discard(core);
         rooms_deinit(&core->rooms);
         memory_unmap(core->members, core->conns_max * sizeof(struct member));
         memory_unmap(core, sizeof(*core));
@@ -149,7 +150,7 @@ static void hub_server_destroy(void *state)
     memory_unmap(hub, sizeof(*hub));
 }
 
-/* ---- rules of rooms --------------------------------------------------------------------------- */
+/* ---- rules of rooms -------------------------------------------------------------------------- */
 
 /* One piece of memory: the rules, and behind them their patterns. */
 static int rules_copy(struct hub *hub, struct gyr_error *error)
@@ -244,7 +245,7 @@ static void room_end(void *context, unsigned core, struct gyr_span name,
     hub->backend.table->unsubscribe(hub->backend.state, core, name);
 }
 
-/* ---- cores ------------------------------------------------------------------------------------ */
+/* ---- cores ----------------------------------------------------------------------------------- */
 
 struct gyr_core *hub_core_at(const struct hub *hub, unsigned index)
 {

@@ -4,7 +4,7 @@
 #include "hub/deliver.h"
 #include "hub/hub.h"
 
-/* ---- calls ------------------------------------------------------------------------------------ */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 int gyr_join(struct gyr_conn *conn, struct gyr_span room)
 {
@@ -85,7 +85,7 @@ int gyr_room_stats(const struct gyr_server *server, struct gyr_span room,
     return err;
 }
 
-/* ---- events ----------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 int hub_news_create(struct hub_core *core, struct gyr_span name, enum gyr_room_event event,
                     struct room_news **news)

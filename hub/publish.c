@@ -57,7 +57,7 @@ static void message_free(struct engine_shared *shared);
 static int size_take(struct hub *hub, struct hub_core *from, size_t size);
 static void size_give(struct hub *hub, size_t size);
 
-/* ---- what a service calls --------------------------------------------------------------------- */
+/* ---- what a service calls -------------------------------------------------------------------- */
 
 int gyr_publish(struct gyr_core *core, struct gyr_span room, enum gyr_opcode opcode,
                 struct gyr_span payload)
@@ -204,7 +204,7 @@ bool publish_is_ready(struct hub_core *core, bool has_room)
     return is_ready;
 }
 
-/* ---- from the backend to the members of this process ------------------------------------------ */
+/* ---- from the backend to the members of this process ----------------------------------------- */
 
 int publish_local(struct hub *hub, struct hub_core *from, const struct gyr_publication *publication)
 {
@@ -317,7 +317,7 @@ static void publish_here(struct hub_core *core, const struct gyr_publication *pu
     deliver_here(core, &parcel);
 }
 
-/* ---- through the ring ------------------------------------------------------------------------- */
+/* ---- through the ring ------------------------------------------------------------------------ */
 
 /* To one room; what the ring carries is counted down by each core that takes it. */
 static int publish_ring(struct hub *hub, struct hub_core *from,
@@ -592,7 +592,7 @@ static void publish_refused(struct hub *hub, struct hub_core *from)
     }
 }
 
-/* ---- messages --------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static struct message *message_create(struct hub *hub, struct hub_core *from,
                                       const struct gyr_publication *publication,

@@ -24,7 +24,7 @@ static void receipts_tell_all(struct hub_core *core, struct receipt *newest);
 static void receipt_tell(struct receipt *receipt, struct gyr_core *core);
 static void receipt_free(struct receipt *receipt);
 
-/* ---- from its publisher to its end ------------------------------------------------------------ */
+/* ---- from its publisher to its end ----------------------------------------------------------- */
 
 struct receipt *receipt_create(struct hub *hub, const struct gyr_publish *publish)
 {
@@ -94,7 +94,7 @@ void receipt_release(struct receipt *receipt, uint32_t count, struct hub_core *c
     hub_call(hub, index, core);
 }
 
-/* ---- what one core has to say ----------------------------------------------------------------- */
+/* ---- what one core has to say ---------------------------------------------------------------- */
 
 struct receipt_part *receipt_begin(struct receipt *receipt, struct hub_core *core)
 {
@@ -232,7 +232,7 @@ void receipts_cancel(struct hub_core *core)
     }
 }
 
-/* ---- on the core that asked ------------------------------------------------------------------- */
+/* ---- on the core that asked ------------------------------------------------------------------ */
 
 void receipts_tell(struct hub_core *core)
 {
@@ -247,6 +247,16 @@ void receipts_end(struct hub_core *core)
 {
     receipts_tell_all(
         core, atomic_exchange_explicit(&core->completed, RECEIPTS_CLOSED, memory_order_acquire));
+}
+
+void receipts_discard(struct hub_core *core)
+{
+    struct receipt *first = atomic_load_explicit(&core->completed, memory_order_relaxed);
+    while (first != NULL && first != RECEIPTS_CLOSED) {
+        struct receipt *next = first->next;
+        receipt_free(first);
+        first = next;
+    }
 }
 
 /* In the order in which they came to their end. */

@@ -78,5 +78,7 @@ void receipts_tell(struct hub_core *core);
 void receipts_cancel(struct hub_core *core);
 /* The core ends: the last `done` are called, those that come later are released without. */
 void receipts_end(struct hub_core *core);
+/* What has come to a core that never started. No thread is left. */
+void receipts_discard(struct hub_core *core);
 
 #endif

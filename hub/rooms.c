@@ -5,6 +5,8 @@
  *
  * The rooms of a connection that has more than a few are looked up in a table of places beside
  * them, of 16 bits each as long as those are enough. */
+#include "hub/rooms.h"
+
 #include "hub/attendance.h"
 #include "hub/deliver.h"
 #include "hub/hub.h"
@@ -26,7 +28,7 @@ static int members_reserve(struct hub_core *core, struct room *room);
 static int seats_reserve(struct hub_core *core, struct member *member);
 static void seats_free(struct hub_core *core, struct member *member);
 
-/* ---- tables ----------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 int rooms_init(struct rooms *rooms, uint32_t room_max)
 {
@@ -88,7 +90,7 @@ static void room_unlink(struct rooms *rooms, struct room *room)
     rooms->count--;
 }
 
-/* ---- the rooms of a connection ---------------------------------------------------------------- */
+/* ---- the rooms of a connection --------------------------------------------------------------- */
 
 /* Places beside the seats: open addressing, a power of two, at most three quarters taken. */
 static uint32_t index_count(uint32_t seat_capacity)
@@ -263,7 +265,7 @@ static void seat_remove(struct hub_core *core, struct member *member, uint32_t p
     }
 }
 
-/* ---- rooms ------------------------------------------------------------------------------------ */
+/* ---- rooms ----------------------------------------------------------------------------------- */
 
 static size_t room_size(size_t name_size)
 {
@@ -344,7 +346,7 @@ static int members_reserve(struct hub_core *core, struct room *room)
     return 0;
 }
 
-/* ---- joining and leaving ---------------------------------------------------------------------- */
+/* ---- joining and leaving --------------------------------------------------------------------- */
 
 int rooms_join(struct hub_core *core, struct gyr_conn *conn, struct gyr_span name, uint64_t hash,
                struct room **room_out, bool *joined)

@@ -82,7 +82,8 @@ uint32_t rooms_of_member(const struct member *member, uint32_t place);
  * already. GYR_ERR_LIMIT, GYR_ERR_MEMORY, what the backend says. */
 MUST_CHECK int rooms_join(struct hub_core *core, struct gyr_conn *conn, struct gyr_span name,
                           uint64_t hash, struct room **room, bool *joined);
-/* It leaves. The room is gone afterwards if it was the last. Nothing happens to who is no member. */
+/* It leaves. The room is gone afterwards if it was the last. Nothing happens to who is no member.
+ */
 void rooms_leave(struct hub_core *core, struct room *room, uint32_t conn_index);
 /* It has ended. */
 void rooms_leave_all(struct hub_core *core, uint32_t conn_index);

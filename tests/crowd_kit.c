@@ -84,6 +84,11 @@ void crowd_start(struct crowd *crowd)
 void crowd_end(struct crowd *crowd)
 {
     kit_server_end(crowd->server);
+    for (int fd = 0; fd < CROWD_SOCKETS_MAX; fd++) {
+        if (crowd->sockets[fd]) {
+            (void)close(fd);
+        }
+    }
 }
 
 /* ---- clients ---- */
@@ -123,6 +128,11 @@ unsigned crowd_connect(struct crowd *crowd, struct crowd_client *client, const c
                         "\r\nSec-WebSocket-Version: 13\r\n\r\n",
                         id, room);
     client->fd = kit_client(crowd->address);
+    client->crowd = crowd;
+    if (client->fd >= CROWD_SOCKETS_MAX) {
+        give_up("a crowd has too many clients");
+    }
+    crowd->sockets[client->fd] = true;
     client->size = 0;
     client->handle = (struct gyr_handle){0};
     if (send(client->fd, request, (size_t)size, MSG_NOSIGNAL) != size) {
@@ -208,6 +218,7 @@ void crowd_say(struct crowd_client *client, const char *text)
 
 void crowd_leave(struct crowd_client *client)
 {
+    client->crowd->sockets[client->fd] = false;
     (void)close(client->fd);
     client->fd = -1;
 }

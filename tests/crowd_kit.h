@@ -12,6 +12,7 @@
 
 #define CROWD_CORES       2
 #define CROWD_MESSAGE_MAX 256
+#define CROWD_SOCKETS_MAX 1024
 
 struct crowd {
     struct gyr_config config;
@@ -19,14 +20,17 @@ struct crowd {
     struct gyr_server *server;
     char address[128];
     _Atomic uint32_t refused[CROWD_CORES]; /* handshakes that were not accepted, by core */
+    _Atomic bool sockets[CROWD_SOCKETS_MAX]; /* by descriptor: of clients that have not left */
 };
 
 /* Returns false, and marks the test as skipped, if this machine cannot run it. */
 bool crowd_init(struct crowd *crowd);
 void crowd_start(struct crowd *crowd);
+/* Its clients leave, too. */
 void crowd_end(struct crowd *crowd);
 
 struct crowd_client {
+    struct crowd *crowd; /* borrowed */
     int fd;
     struct gyr_handle handle;
     size_t size;

@@ -386,8 +386,8 @@ struct gyr_service {
     /* gyr_conn_timer has run out. */
     void (*on_timer)(struct gyr_conn *conn);
     /* A room has got its first member of all cores, or has lost its last. On the core where that
-     * happened, after the callback that did it. Events of one room come from several cores, each
-     * on its own thread; `event_number` grows with each of them, from 1 in a room's first life. */
+     * happened, after the callback that did it. Events of one name come from several cores, each
+     * on its own thread: which was first, `event_number` says: it grows from each to the next. */
     void (*on_room)(struct gyr_core *core, struct gyr_span room, enum gyr_room_event event,
                     uint64_t event_number);
     /* There is room again for who was told GYR_ERR_BACKPRESSURE by gyr_publish and its kin: on the
@@ -825,9 +825,9 @@ GYR_API void gyr_walk_end(struct gyr_walk *walk);
 
 #define GYR_ROOM_NAME_SIZE_MAX 255
 
-/* Rooms spring into being with their first member and vanish with their last. Names are any bytes, 0
- * to GYR_ROOM_NAME_SIZE_MAX. Every member of a room, on whichever core, gets its messages in one and
- * the same order; those of one publisher (a thread, or a core) in the order of their calls; and
+/* Rooms spring into being with their first member and vanish with their last. Names are any bytes,
+ * 0 to GYR_ROOM_NAME_SIZE_MAX. Every member of a room, on whichever core, gets its messages in one
+ * and the same order; those of one publisher (a thread, or a core) in the order of their calls; and
  * nothing is lost without a word: what a member is not given is counted, and it is told by on_drain
  * and gyr_take_dropped.
  *
@@ -864,8 +864,8 @@ GYR_API uint64_t gyr_take_dropped(struct gyr_conn *conn);
 /* A member that did not get a message, and why. */
 struct gyr_publish_error {
     struct gyr_handle handle;
-    int err; /* GYR_ERR_BACKPRESSURE: dropped; GYR_ERR_CLOSED: it was closed, by the room's policy or
-                already; GYR_ERR_TIMEOUT; GYR_ERR_MEMORY */
+    int err; /* GYR_ERR_BACKPRESSURE: dropped; GYR_ERR_CLOSED: it was closed, by the room's policy
+                or already; GYR_ERR_TIMEOUT; GYR_ERR_MEMORY */
 };
 
 /* What became of a publish, on this process's members. */
@@ -887,7 +887,8 @@ struct gyr_published {
 struct gyr_publish {
     size_t size;                  /* sizeof(struct gyr_publish) */
     const struct gyr_span *rooms; /* up to 64; a member of several gets one message, in the order of
-                                     the first that it is in */
+                                     the first that it is in (who joins or leaves one of them while
+                                     the message is on its way may get it or not) */
     size_t room_count;            /* 0: all open WebSockets of the server */
     enum gyr_opcode opcode;
     struct gyr_span payload;         /* copied; text is not checked to be UTF-8 */
@@ -896,14 +897,15 @@ struct gyr_publish {
     struct gyr_span
         key; /* GYR_ROOM_CONFLATE: of whatever this is the newest state; up to 255 bytes;
                             size 0 is a key like others */
-    /* What became of it: called once on core done_core_index, after this call has returned 0. NULL:
-     * nobody asks, and nothing is counted. */
+    /* What became of it: called once on core done_core_index, after this call has returned 0,
+     * unless that core has ended by then. NULL: nobody asks, and nothing is counted. */
     void (*done)(struct gyr_core *core, void *arg, const struct gyr_published *published);
     void *arg;
     unsigned done_core_index;
     uint32_t
         timeout_ms; /* with `done`: that the kernel must take it from each member's queue within
-                            this; 0: at once; GYR_NO_TIMEOUT: to be queued is enough */
+                            this, from when its core has queued it; 0: when that core sends next;
+                            GYR_NO_TIMEOUT: to be queued is enough */
     uint32_t errors_max; /* that `done` gets by name; up to 65536 */
 };
 
@@ -924,18 +926,21 @@ static inline struct gyr_publish gyr_publish_default(void)
  * and while another thread stands between claiming and filling its place in front of this one; then
  * it is queued as soon as can be.) Returns 0, also if the room does not exist, GYR_ERR_BACKPRESSURE
  * if a core has too much of what was published before still to read (nothing was published; wait
- * for on_publish_ready), GYR_ERR_ARGUMENT, GYR_ERR_MEMORY, GYR_ERR_UNSUPPORTED for one of several
- * rooms that keeps a history, GYR_ERR_CLOSED in on_core_stop. */
+ * for on_publish_ready), GYR_ERR_ARGUMENT, also for a payload that does not fit in
+ * broadcast_size_max, GYR_ERR_MEMORY, GYR_ERR_UNSUPPORTED for one of several rooms that keeps a
+ * history, GYR_ERR_CLOSED in on_core_stop. */
 GYR_API GYR_MUST_CHECK int gyr_publish(struct gyr_core *core, struct gyr_span room,
                                        enum gyr_opcode opcode, struct gyr_span payload);
 /* The same to all members but one: in a handler, from one member to the others. */
 GYR_API GYR_MUST_CHECK int gyr_publish_others(struct gyr_conn *conn, struct gyr_span room,
                                               enum gyr_opcode opcode, struct gyr_span payload);
-/* The same with everything that can be said. */
+/* The same with everything that can be said. GYR_ERR_UNSUPPORTED for several rooms of which one
+ * keeps a history. */
 GYR_API GYR_MUST_CHECK int gyr_publish_with(struct gyr_core *core,
                                             const struct gyr_publish *publish);
 /* Any thread. It may have been queued to nobody yet when this returns. Otherwise as
- * gyr_publish_with; GYR_ERR_STATE before the cores are made, GYR_ERR_CLOSED after they have ended. */
+ * gyr_publish_with; GYR_ERR_STATE before the cores are made, GYR_ERR_CLOSED after they have ended.
+ */
 GYR_API GYR_MUST_CHECK int gyr_server_publish(struct gyr_server *server,
                                               const struct gyr_publish *publish);
 
@@ -944,7 +949,7 @@ GYR_API GYR_MUST_CHECK int gyr_server_publish(struct gyr_server *server,
     X(members, "now, on all cores")                                              \
     X(published, "messages")                                                     \
     X(queued, "messages times members")                                          \
-    X(dropped_full, "GYR_ROOM_QUEUE: not queued, the member's queue was full")   \
+    X(dropped_full, "GYR_ROOM_QUEUE, GYR_ROOM_DROP_OLDEST: not queued, no room") \
     X(dropped_newest, "GYR_ROOM_DROP_NEWEST, GYR_ROOM_CONFLATE: not queued")     \
     X(dropped_oldest, "GYR_ROOM_DROP_OLDEST: taken out of a queue")              \
     X(conflated, "GYR_ROOM_CONFLATE: replaced by a newer one of the key")        \

@@ -29,6 +29,7 @@ static uint32_t dice(struct model *model, uint32_t sides)
 static void model_begin(struct model *model, uint64_t seed)
 {
     kit_init(&model->kit);
+    model->kit.config.core_heap_size_max = 1 << 20;
     kit_start(&model->kit);
     memset(model->newest, 0, sizeof(model->newest));
     memset(model->used, 0, sizeof(model->used));

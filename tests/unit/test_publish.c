@@ -82,7 +82,7 @@ static int join_of(struct room_kit *kit, unsigned member, const char *room)
     return gyr_join(kit->conns[member], hub_kit_span(room));
 }
 
-/* ---- who gets it ------------------------------------------------------------------------------ */
+/* ---- who gets it ----------------------------------------------------------------------------- */
 
 void scenario_97_a_broadcast_reaches_the_members_and_nobody_else(void)
 {
@@ -260,7 +260,7 @@ void publish_refuses_what_cannot_be(void)
     hub_kit_end(&kit.hub);
 }
 
-/* ---- policies --------------------------------------------------------------------------------- */
+/* ---- policies -------------------------------------------------------------------------------- */
 
 /* What the first member, which reads nothing, has queued with fan_block is 3 bytes; each message of
  * these tests, 996 times a digit, takes 1000 more. */

@@ -38,7 +38,9 @@ static void on_done(struct gyr_core *core, void *arg, const struct gyr_published
     EXPECT(published->error_count <= MEMBERS, "no more than there are");
     asked->count++;
     asked->last = *published;
-    memcpy(asked->errors, published->errors, published->error_count * sizeof(asked->errors[0]));
+    for (size_t i = 0; i < published->error_count; i++) {
+        asked->errors[i] = published->errors[i];
+    }
 }
 
 static void asked_begin(struct asked *asked, enum gyr_room_policy policy, uint32_t queue_size_max)

@@ -244,7 +244,7 @@ void registry_figures_are_those_of_this_life_and_of_all_cores(void)
     registry_destroy(registry);
 }
 
-/* ---- threads ---------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 #if defined(__SANITIZE_THREAD__)
 #define ROUNDS 20000U

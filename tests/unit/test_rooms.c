@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rooms on one core: who is in them, as the public calls say, against a plain model; limits, events,
- * memory that runs out, and that a membership ends before its slot is used again. */
+/* Rooms on one core: who is in them, as the public calls say, against a plain model; limits,
+ * events, memory that runs out, and that a membership ends before its slot is used again. */
 #include "hub/rooms.h"
 
 #include "tests/hub_kit.h"
@@ -217,7 +217,7 @@ void rooms_of_a_connection_are_named(void)
     hub_kit_end(&kit);
 }
 
-/* ---- against a model -------------------------------------------------------------------------- */
+/* ---- against a model ------------------------------------------------------------------------- */
 
 #define MODEL_CONNS 6U
 #define MODEL_ROOMS 300U
@@ -296,7 +296,7 @@ void rooms_are_as_a_plain_model_says(void)
     free(model);
 }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 void rooms_join_that_finds_no_memory_changes_nothing(void)
 {
