@@ -23,6 +23,8 @@ struct engine_server {
     const struct gyr_config *config;
     const struct gyr_service *service; /* lives as long as the server */
     unsigned core_count;
+    /* As broadcast_config.point, its context being the layer's state: for the simulator; or NULL. */
+    void (*point)(void *context, enum broadcast_point point);
 };
 
 /* What the engine calls in a layer of the library. All but server_create, server_destroy and
