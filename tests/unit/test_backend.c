@@ -107,14 +107,13 @@ static void witness_unsubscribe(void *state, unsigned core, struct gyr_span room
     note(state, "unsubscribe", room);
 }
 
-static int witness_history(void *state, unsigned core, struct gyr_span room,
-                           const struct gyr_room_rule *rule, uint64_t epoch, uint64_t offset,
+static int witness_history(void *state, unsigned core, const struct gyr_backend_question *question,
                            void *request)
 {
     struct witness *witness = state;
-    EXPECT(core < CROWD_CORES && rule->history_count == 3, "its rule");
-    EXPECT(epoch == 7 && offset == 5, "since when");
-    note(witness, "history", room);
+    EXPECT(core < CROWD_CORES && question->rule->history_count == 3, "its rule");
+    EXPECT(question->epoch == 7 && question->offset == 5, "since when");
+    note(witness, "history", question->room);
     const struct gyr_backend_history answer = {
         .size = sizeof(answer), .err = GYR_ERR_NOT_FOUND, .epoch = 7, .offset = 9};
     return witness->hub->history_done(witness->hub->state, core, request, &answer);
