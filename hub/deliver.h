@@ -44,8 +44,20 @@ struct message {
     /* Any thread: a bit for each room that somebody has counted it as published to: its publisher,
      * if it is a core with members, otherwise the first such core that takes it. */
     _Atomic uint64_t counted;
+    /* Of one larger than broadcast_copy_size: entries of the ring that were not taken yet. Up to
+     * the last it counts against broadcast_size_max; from then on only against the memory of the
+     * cores whose members have not sent it, or they could stop everybody's publishing. */
+    _Atomic uint32_t takers;
     struct parcel parcel;
 };
+
+/* So many entries of the ring will be taken, and so many references given up. What is for nobody
+ * stays counted up to its end. */
+static inline void message_expect(struct message *message, uint32_t takers, uint32_t count)
+{
+    atomic_store_explicit(&message->takers, MAX(takers, 1U), memory_order_relaxed);
+    atomic_store_explicit(&message->shared.count, count, memory_order_relaxed);
+}
 
 /* Queue it to the members of its rooms on this core. One of the receipt's is released. */
 void deliver_here(struct hub_core *core, const struct parcel *parcel);

@@ -55,7 +55,6 @@ static struct message *message_create(struct hub *hub, struct hub_core *from,
                                       const struct room_ref *refs, size_t room_count, int *err);
 static void message_free(struct engine_shared *shared);
 static int size_take(struct hub *hub, struct hub_core *from, size_t size);
-static void size_give(struct hub *hub, size_t size);
 
 /* ---- what a service calls -------------------------------------------------------------------- */
 
@@ -344,7 +343,7 @@ static int publish_ring(struct hub *hub, struct hub_core *from,
     struct parcel_room *place = (struct parcel_room *)(uintptr_t)message->parcel.rooms;
     place->position = claim.position;
     atomic_store_explicit(&message->counted, is_member, memory_order_relaxed);
-    atomic_store_explicit(&message->shared.count, claim.target_count, memory_order_relaxed);
+    message_expect(message, claim.target_count, claim.target_count);
     receipt_place(receipt, publication, claim.target_count);
     bool is_wanted = claim.target_count != 0;
     broadcast_commit(hub->ring, &claim, entry);
@@ -387,7 +386,7 @@ static int publish_all(struct hub *hub, struct hub_core *from,
         return err;
     }
     bool is_wanted = claim.target_count != 0;
-    atomic_store_explicit(&message->shared.count, claim.target_count, memory_order_relaxed);
+    message_expect(message, claim.target_count, claim.target_count);
     receipt_place(receipt, publication, claim.target_count);
     broadcast_commit(hub->ring, &claim, (struct broadcast_entry){message, UINT64_MAX});
     if (!is_wanted) {
@@ -537,7 +536,7 @@ static int publish_lanes(struct hub *hub, struct hub_core *from,
         target_count += claims[i].target_count;
     }
     atomic_store_explicit(&message->counted, route->counted, memory_order_relaxed);
-    atomic_store_explicit(&message->shared.count, target_count + 1, memory_order_relaxed);
+    message_expect(message, target_count, target_count + 1);
     receipt_place(receipt, publication, target_count);
     for (size_t i = 0; i < lane_count; i++) {
         broadcast_commit(hub->ring, &claims[i], (struct broadcast_entry){message, UINT64_MAX});
@@ -609,7 +608,7 @@ static struct message *message_create(struct hub *hub, struct hub_core *from,
     }
     struct message *message = memory_take(size);
     if (message == NULL) {
-        size_give(hub, size);
+        publish_size_give(hub, size);
         *err = GYR_ERR_MEMORY;
         return NULL;
     }
@@ -639,6 +638,7 @@ static struct message *message_create(struct hub *hub, struct hub_core *from,
     message->parcel.rooms = rooms;
     message->parcel.room_count = room_count;
     atomic_store_explicit(&message->counted, 0, memory_order_relaxed);
+    atomic_store_explicit(&message->takers, 1, memory_order_relaxed);
     return message;
 }
 
@@ -646,9 +646,11 @@ static void message_free(struct engine_shared *shared)
 {
     struct message *message = CONTAINER_OF(shared, struct message, shared);
     struct hub *hub = message->hub;
-    size_t size = message->size;
+    /* Partner: message_taken. */
+    bool is_counted = atomic_load_explicit(&message->takers, memory_order_relaxed) != 0;
+    size_t size = is_counted ? message->size : 0;
     memory_free(message);
-    size_give(hub, size);
+    publish_size_give(hub, size);
 }
 
 static bool size_try(struct hub *hub, size_t size)
@@ -679,7 +681,7 @@ static int size_take(struct hub *hub, struct hub_core *from, size_t size)
     return GYR_ERR_BACKPRESSURE;
 }
 
-static void size_give(struct hub *hub, size_t size)
+void publish_size_give(struct hub *hub, size_t size)
 {
     atomic_fetch_sub_explicit(&hub->broadcast_size, size, memory_order_seq_cst);
     for (unsigned i = 0; i * 64 < hub->core_count; i++) {

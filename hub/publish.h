@@ -27,6 +27,9 @@ MUST_CHECK int publish_local(struct hub *hub, struct hub_core *from,
 /* A publication that had a request comes to nothing. `from` as above. */
 void publish_failed(struct hub_core *from, void *request, int err);
 
+/* So many bytes of messages are not on their way any more. Any thread. */
+void publish_size_give(struct hub *hub, size_t size);
+
 /* Is on_publish_ready to be called? `has_room`: the bell said that there is room in a lane. */
 MUST_CHECK bool publish_is_ready(struct hub_core *core, bool has_room);
 

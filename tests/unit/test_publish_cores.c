@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 static char LOBBY[] = "lobby";
+static char OTHER[] = "other";
 
 struct crowd_of {
     struct crowd crowd;
@@ -658,6 +659,44 @@ void publish_beyond_broadcast_size_max_waits_for_room(void)
         err = publish(&of, 0, "lobby", large);
     } while (err == GYR_ERR_BACKPRESSURE);
     EXPECT_INT(err, 0, "there is room");
+    crowd_end(&of.crowd);
+}
+
+static void do_nothing(struct gyr_core *core, void *arg)
+{
+    (void)core;
+    (void)arg;
+}
+
+void publish_of_large_messages_does_not_wait_for_who_does_not_read(void)
+{
+    static char large[30001];
+    struct crowd_of of;
+    struct crowd_client clients[3];
+    if (!init(&of)) {
+        return;
+    }
+    of.crowd.config.broadcast_size_max = 65536;
+    of.crowd.config.broadcast_copy_size = 1024;
+    crowd_start(&of.crowd);
+    memset(large, 'l', sizeof(large) - 1);
+    for (unsigned i = 0; i < 3; i++) {
+        crowd_connect_on(&of.crowd, &clients[i], i % 2, "", "lobby");
+    }
+    const struct hub *hub = hub_of_server(of.crowd.server);
+    struct gyr_span rooms[2] = {GYR_SPAN("lobby"), GYR_SPAN("other")};
+    EXPECT(crowd_run(&of.crowd, clients[1].handle, join_on, OTHER), "joined");
+    /* More than sockets take. What waits is 20 MB for each, of 32 that may. */
+    for (unsigned i = 0; i < 700; i++) {
+        struct gyr_publish publish = publish_to(rooms, i % 3, large);
+        EXPECT_INT(publish_with(&of, 0, &publish), 0, "published");
+        /* Twice: what is posted runs before what has come through the ring. */
+        crowd_run_core(&of.crowd, 1, do_nothing, NULL);
+        crowd_run_core(&of.crowd, 1, do_nothing, NULL);
+    }
+    EXPECT_INT(atomic_load(&hub->broadcast_size), 0, "everything was taken");
+    EXPECT_INT(FIGURE(&of, UINT_MAX, room_dropped), 0, "and is queued");
+    EXPECT_INT(FIGURE(&of, UINT_MAX, room_queued), 3 * 700, "to all");
     crowd_end(&of.crowd);
 }
 
