@@ -387,6 +387,17 @@ void deliver_drain(struct hub_core *core, unsigned lane)
     }
 }
 
+void deliver_before(struct hub_core *core, const struct member *member, unsigned lane)
+{
+    if (member->seat_count == 0) {
+        deliver_drain(core, lane);
+        return;
+    }
+    for (unsigned i = 0; i < core->hub->config->broadcast_lanes; i++) {
+        deliver_drain(core, i);
+    }
+}
+
 /* Take what lies below `end`. False: it ended before a place that is not filled in yet. */
 static bool lane_take(struct hub_core *core, unsigned lane, uint64_t end)
 {

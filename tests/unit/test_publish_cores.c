@@ -263,6 +263,54 @@ void publish_to_several_rooms_on_several_lanes_comes_once(void)
     crowd_end(&of.crowd);
 }
 
+struct change {
+    struct gyr_span rooms[2];
+    void (*fn)(struct gyr_conn *conn, void *arg);
+    void *arg;
+};
+
+/* As another thread does, so that it waits in both lanes when the rooms change. */
+static void publish_and_change(struct gyr_conn *conn, void *arg)
+{
+    const struct change *change = arg;
+    struct gyr_publish publish = publish_to(change->rooms, 2, "once");
+    EXPECT_INT(gyr_server_publish(gyr_core_server(gyr_conn_core(conn)), &publish), 0, "published");
+    change->fn(conn, change->arg);
+}
+
+void publish_to_several_rooms_comes_once_to_who_joins_or_leaves_one(void)
+{
+    static char names[2][2] = {"a", "b"};
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned changed = i & 1;
+        bool leaves = (i & 2) != 0;
+        struct crowd_of of;
+        struct crowd_client client;
+        struct crowd_client other;
+        if (!begin(&of)) {
+            return;
+        }
+        crowd_connect_on(&of.crowd, &client, 0, "", "");
+        crowd_connect_on(&of.crowd, &other, 0, "", "");
+        for (unsigned k = 0; k < 2; k++) { /* beginning anew, so that each has a lane of its own */
+            EXPECT(crowd_run(&of.crowd, other.handle, join_on, names[k]), "joined");
+            if (k != changed || leaves) {
+                EXPECT(crowd_run(&of.crowd, client.handle, join_on, names[k]), "joined");
+            }
+        }
+        struct change change = {{span(names[i >> 2]), span(names[1 - (i >> 2)])},
+                                leaves ? leave_on : join_on,
+                                names[changed]};
+        EXPECT(crowd_run(&of.crowd, client.handle, publish_and_change, &change), "accepted");
+        struct gyr_publish last = publish_to(NULL, 0, "last");
+        EXPECT_INT(publish_with(&of, 0, &last), 0, "published");
+        EXPECT(crowd_reads(&client, "once"), "it was a member of one all the time");
+        EXPECT(crowd_reads(&client, "last"), "and nothing twice");
+        EXPECT(crowd_reads(&other, "once") && crowd_reads(&other, "last"), "nor the other");
+        crowd_end(&of.crowd);
+    }
+}
+
 /* ---- one order ------------------------------------------------------------------------------- */
 
 #if defined(__SANITIZE_THREAD__)
