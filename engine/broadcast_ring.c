@@ -26,8 +26,9 @@
 
 #include <stdalign.h>
 
-#define TAG_SHIFT BROADCAST_WORD_CORES
-#define CORES_MAX (BROADCAST_WORDS_MAX * BROADCAST_WORD_CORES)
+#define TAG_SHIFT  BROADCAST_WORD_CORES
+#define CORES_MAX  (BROADCAST_WORDS_MAX * BROADCAST_WORD_CORES)
+#define OWED_SHARE 4 /* of a lane: bells are owed for no more entries than this part of it */
 
 /* The cores that are to be told when a lane moves, one word of them. */
 struct lane_wait {
@@ -48,11 +49,19 @@ struct place {
     bool holds; /* has taken an entry and not yet said that it is done */
 };
 
+/* Bells that a core has to ring for what it has published. */
+struct owed {
+    uint32_t lanes; /* bits; 0: nothing is owed */
+    uint32_t count; /* of entries */
+    uint64_t cores[BROADCAST_WORDS_MAX];
+};
+
 struct seat {
     alignas(CACHE_LINE) _Atomic uint32_t bell; /* set by any thread, cleared by the core */
     /* Written by the core in broadcast_done; partner: lane_has_room. */
     alignas(CACHE_LINE) _Atomic uint64_t cursors[BROADCAST_LANES_MAX];
     alignas(CACHE_LINE) struct place places[BROADCAST_LANES_MAX]; /* the core alone */
+    struct owed owed;                                             /* the same */
 };
 
 struct broadcast_ring {
@@ -72,6 +81,9 @@ static int lane_claim(struct broadcast_ring *ring, unsigned lane_index, uint64_t
                       unsigned *held_by);
 static bool lane_has_room(const struct broadcast_ring *ring, unsigned lane_index, uint64_t position,
                           unsigned *held_by);
+static void entry_publish(struct broadcast_ring *ring, const struct broadcast_claim *claim,
+                          struct broadcast_entry entry);
+static void waiting_tell(struct broadcast_ring *ring, const struct broadcast_claim *claim);
 static void lane_tell(struct broadcast_ring *ring, unsigned lane_index, unsigned from);
 static bool interest_is_own(const struct broadcast_ring *ring,
                             const struct broadcast_interest *interest, unsigned core);
@@ -259,6 +271,48 @@ static bool lane_has_room(const struct broadcast_ring *ring, unsigned lane_index
 void broadcast_commit(struct broadcast_ring *ring, const struct broadcast_claim *claim,
                       struct broadcast_entry entry)
 {
+    entry_publish(ring, claim, entry);
+    for (unsigned i = 0; i < ring->word_count && claim->target_count != 0; i++) {
+        seats_ring(ring, i, claim->targets[i], UINT32_C(1) << claim->lane, claim->from);
+    }
+    waiting_tell(ring, claim);
+}
+
+void broadcast_commit_later(struct broadcast_ring *ring, const struct broadcast_claim *claim,
+                            struct broadcast_entry entry)
+{
+    ASSERT(claim->from < ring->config.core_count);
+    struct owed *owed = &ring->seats[claim->from].owed;
+    entry_publish(ring, claim, entry);
+    for (unsigned i = 0; i < ring->word_count && claim->target_count != 0; i++) {
+        owed->cores[i] |= claim->targets[i];
+    }
+    owed->lanes |= claim->target_count != 0 ? UINT32_C(1) << claim->lane : 0;
+    owed->count++;
+    waiting_tell(ring, claim);
+    if (UNLIKELY(owed->count >= MAX(ring->config.entry_count / OWED_SHARE, 1U))) {
+        broadcast_ring_owed(ring, claim->from);
+    }
+}
+
+void broadcast_ring_owed(struct broadcast_ring *ring, unsigned core)
+{
+    struct owed *owed = &ring->seats[core].owed;
+    if (owed->lanes == 0) {
+        return;
+    }
+    for (unsigned i = 0; i < ring->word_count; i++) {
+        seats_ring(ring, i, owed->cores[i], owed->lanes, core);
+        owed->cores[i] = 0;
+    }
+    owed->lanes = 0;
+    owed->count = 0;
+}
+
+/* Write the entry and its states. */
+static void entry_publish(struct broadcast_ring *ring, const struct broadcast_claim *claim,
+                          struct broadcast_entry entry)
+{
     struct lane *lane = &ring->lanes[claim->lane];
     size_t slot = slot_of(ring, claim->position);
     uint64_t tag = (uint64_t)lap_tag(ring, claim->position) << TAG_SHIFT;
@@ -274,9 +328,12 @@ void broadcast_commit(struct broadcast_ring *ring, const struct broadcast_claim 
         atomic_store_explicit(&lane->states[i * ring->word_stride + slot],
                               tag | (is_wanted ? claim->targets[i] : 0), memory_order_seq_cst);
     }
-    for (unsigned i = 0; i < ring->word_count && is_wanted; i++) {
-        seats_ring(ring, i, claim->targets[i], UINT32_C(1) << claim->lane, claim->from);
-    }
+}
+
+/* Who has found a hole where the entry is now, or no room. */
+static void waiting_tell(struct broadcast_ring *ring, const struct broadcast_claim *claim)
+{
+    struct lane *lane = &ring->lanes[claim->lane];
     point(ring, BROADCAST_AT_ROOM);
     for (unsigned i = 0; i < ring->word_count; i++) {
         struct lane_wait *wait = &lane->waits[i];

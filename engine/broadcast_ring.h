@@ -111,6 +111,14 @@ void broadcast_claim_also(const struct broadcast_ring *ring,
  * through the ring; written before. `from` is the calling core, or BROADCAST_NOBODY. */
 void broadcast_call(struct broadcast_ring *ring, unsigned core, unsigned from);
 
+/* The same on a core's thread (claim->from), but for the bells: those are rung together by
+ * broadcast_ring_owed, which has to be called before this core sleeps, and when it was refused. So
+ * a core that is told of the first message of many does not find it alone. */
+void broadcast_commit_later(struct broadcast_ring *ring, const struct broadcast_claim *claim,
+                            struct broadcast_entry entry);
+/* Ring what is owed, on that core's thread; nothing happens if nothing is. */
+void broadcast_ring_owed(struct broadcast_ring *ring, unsigned core);
+
 /* The position after the last that was claimed. */
 uint64_t broadcast_tail(const struct broadcast_ring *ring, unsigned lane);
 

@@ -34,6 +34,7 @@ static void dispatch(struct core *core, const struct completion *completion);
 static void on_accept(struct core *core, uint32_t index, const struct completion *completion);
 static void place(struct core *core, int fd);
 static void accept_start(struct core *core, unsigned index);
+static void trouble_tell(struct core *core);
 static void timers_expire(struct core *core);
 static void timer_run(struct core *core, struct timer *timer);
 static void flush_dirty(struct core *core);
@@ -207,6 +208,9 @@ bool core_turn(struct core *core)
         count++;
     }
     timers_expire(core);
+    if (UNLIKELY(core->trouble_owed != 0)) {
+        trouble_tell(core);
+    }
     flush_dirty(core);
     if (UNLIKELY(atomic_load_explicit(&core->stop_requested, memory_order_relaxed)) &&
         core->state == CORE_RUNNING) {
@@ -326,7 +330,8 @@ static uint64_t wait_timeout(struct core *core)
         core->settle_soon = false;
         return 0;
     }
-    if (core->dirty_head != CORE_INDEX_NONE || core->ring->now_ns < core->spin_end_ns) {
+    if (core->dirty_head != CORE_INDEX_NONE || core->ring->now_ns < core->spin_end_ns ||
+        core->trouble_owed != 0) {
         return 0;
     }
     uint64_t next_ms = timer_wheel_next(&core->wheel);
@@ -498,8 +503,18 @@ void core_trouble(struct core *core, int err)
     core->trouble_count = 0;
     core->trouble_ms = core->now_ms;
     report_trouble(core, err, count);
+    core->trouble_err = err;
+    core->trouble_owed = count;
+}
+
+/* Behind whatever has met it: that stands in the middle of something, perhaps in a call of the
+ * service itself, which a service that closes, leaves or sends now would change under its feet. */
+__attribute__((noinline)) static void trouble_tell(struct core *core)
+{
+    uint64_t count = core->trouble_owed;
+    core->trouble_owed = 0;
     if (core->service->on_trouble != NULL) {
-        core->service->on_trouble((struct gyr_core *)core, err, count);
+        core->service->on_trouble((struct gyr_core *)core, core->trouble_err, count);
     }
 }
 

@@ -172,6 +172,8 @@ struct core {
     struct log_gate log_gate;
     uint64_t trouble_ms;    /* when on_trouble was called last */
     uint64_t trouble_count; /* since then */
+    uint64_t trouble_owed;  /* on_trouble is to be called with this count; 0: it is not */
+    int trouble_err;        /* ... and this */
     void *data;             /* owned; service->core_data_size */
     bool data_ready;        /* on_core_start has succeeded: on_core_stop is owed */
     struct gyr_server *server;

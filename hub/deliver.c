@@ -47,6 +47,7 @@ static void fanout_count(struct fanout *fanout, struct room *room);
 static struct room *parcel_room(struct hub_core *core, const struct parcel_room *place);
 static bool lane_take(struct hub_core *core, unsigned lane, uint64_t end);
 static void message_deliver(struct hub_core *core, struct message *message, unsigned lane);
+static void message_taken(struct message *message);
 static void message_deliver_rooms(struct hub_core *core, struct message *message, unsigned lane,
                                   struct receipt_part *part);
 static void message_count(struct message *message, size_t place, struct room *room);
@@ -386,6 +387,17 @@ void deliver_drain(struct hub_core *core, unsigned lane)
     }
 }
 
+void deliver_before(struct hub_core *core, const struct member *member, unsigned lane)
+{
+    if (member->seat_count == 0) {
+        deliver_drain(core, lane);
+        return;
+    }
+    for (unsigned i = 0; i < core->hub->config->broadcast_lanes; i++) {
+        deliver_drain(core, i);
+    }
+}
+
 /* Take what lies below `end`. False: it ended before a place that is not filled in yet. */
 static bool lane_take(struct hub_core *core, unsigned lane, uint64_t end)
 {
@@ -415,6 +427,9 @@ static void message_deliver(struct hub_core *core, struct message *message, unsi
     const struct parcel *parcel = &message->parcel;
     struct receipt *receipt = parcel->receipt;
     struct receipt_part *part = receipt != NULL ? receipt_begin(receipt, core) : NULL;
+    if (UNLIKELY(message->shared.size > core->hub->config->broadcast_copy_size)) {
+        message_taken(message);
+    }
     if (parcel->room_count == 1) {
         struct room *room = parcel_room(core, &parcel->rooms[0]);
         if (LIKELY(room != NULL)) {
@@ -430,6 +445,15 @@ static void message_deliver(struct hub_core *core, struct message *message, unsi
     }
     if (part != NULL) {
         receipt_end(part);
+    }
+}
+
+/* What is kept of it from here on is counted by each core that keeps it (run_take_shared). */
+static void message_taken(struct message *message)
+{
+    /* Partner: message_free, behind the last reference; ours is given up later. */
+    if (atomic_fetch_sub_explicit(&message->takers, 1, memory_order_acq_rel) == 1) {
+        message_size_give(message->hub, message->size);
     }
 }
 

@@ -9,6 +9,7 @@
 
 struct hub;
 struct hub_core;
+struct member;
 struct room;
 
 /* Queue it to the members of its rooms on this core. One of the receipt's is released. */
@@ -22,6 +23,10 @@ MUST_CHECK int deliver_one(struct hub_core *core, const struct parcel *parcel, s
 MUST_CHECK bool deliver_work(struct hub_core *core);
 /* Take from one lane what is there now, as far as it has been filled in. */
 void deliver_drain(struct hub_core *core, unsigned lane);
+/* Before a member joins or leaves a room of this lane: what was published before is not for a
+ * newcomer. And what was published to that room and to others of the member comes with the first
+ * that it is in: between two lanes that must not change, or it would come twice, or not at all. */
+void deliver_before(struct hub_core *core, const struct member *member, unsigned lane);
 /* The core ends: nothing in the ring is for it any more, and nobody waits for it. */
 void deliver_end(struct hub_core *core);
 

@@ -321,6 +321,7 @@ static uint64_t hub_core_work(void *state, struct gyr_core *core_public)
 {
     struct hub *hub = state;
     struct hub_core *core = hub->cores[gyr_core_index(core_public)];
+    broadcast_ring_owed(hub->ring, core->index);
     bool has_room = deliver_work(core);
     uint64_t again_ns = hub->backend.table->work(hub->backend.state, core->index);
     core_count(core);
@@ -330,6 +331,7 @@ static uint64_t hub_core_work(void *state, struct gyr_core *core_public)
     hub_news_tell(core);
     receipts_tell(core);
     receipts_cancel(core);
+    broadcast_ring_owed(hub->ring, core->index);
     return again_ns;
 }
 
@@ -351,6 +353,7 @@ static void hub_core_stop(void *state, struct gyr_core *core_public)
     struct hub_core *core = hub->cores[gyr_core_index(core_public)];
     hub_news_tell(core);
     hub->backend.table->core_stop(hub->backend.state, core->index);
+    broadcast_ring_owed(hub->ring, core->index);
     core->ended = true;
     snapshots_end(core);
     deliver_end(core);

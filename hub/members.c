@@ -36,8 +36,7 @@ void gyr_leave(struct gyr_conn *conn, struct gyr_span name)
     struct hub_core *core = hub_of_conn(conn);
     struct room *room = room_of(conn, name);
     if (room != NULL) {
-        /* What was published to this and to another of its rooms, and comes with this one. */
-        deliver_drain(core, room->shared->lane);
+        deliver_before(core, hub_member(core, conn), room->shared->lane);
         rooms_leave(core, room, engine_conn_index(conn));
     }
 }

@@ -8,7 +8,6 @@
 #include "hub/hub.h"
 
 static int size_take(struct hub *hub, struct hub_core *from, size_t size);
-static void size_give(struct hub *hub, size_t size);
 
 struct parcel message_parcel(const struct hub *hub, const struct gyr_publication *publication)
 {
@@ -43,7 +42,7 @@ struct message *message_create(struct hub *hub, struct hub_core *from,
     }
     struct message *message = memory_take(size);
     if (message == NULL) {
-        size_give(hub, size);
+        message_size_give(hub, size);
         *err = GYR_ERR_MEMORY;
         return NULL;
     }
@@ -73,6 +72,7 @@ struct message *message_create(struct hub *hub, struct hub_core *from,
     message->parcel.rooms = rooms;
     message->parcel.room_count = room_count;
     atomic_store_explicit(&message->counted, 0, memory_order_relaxed);
+    atomic_store_explicit(&message->takers, 1, memory_order_relaxed);
     return message;
 }
 
@@ -80,9 +80,11 @@ void message_free(struct engine_shared *shared)
 {
     struct message *message = CONTAINER_OF(shared, struct message, shared);
     struct hub *hub = message->hub;
-    size_t size = message->size;
+    /* Partner: message_taken. */
+    bool is_counted = atomic_load_explicit(&message->takers, memory_order_relaxed) != 0;
+    size_t size = is_counted ? message->size : 0;
     memory_free(message);
-    size_give(hub, size);
+    message_size_give(hub, size);
 }
 
 static bool size_try(struct hub *hub, size_t size)
@@ -102,7 +104,8 @@ static int size_take(struct hub *hub, struct hub_core *from, size_t size)
     if (LIKELY(size_try(hub, size))) {
         return 0;
     }
-    /* Partner: size_give. It sees who waits when it has given, or has given before we try again. */
+    /* Partner: message_size_give. It sees who waits when it has given, or has given before we try
+     * again. */
     unsigned waiter = from != NULL ? from->index : 0;
     atomic_fetch_or_explicit(&hub->size_waits[waiter / 64], UINT64_C(1) << waiter % 64,
                              memory_order_seq_cst);
@@ -113,7 +116,7 @@ static int size_take(struct hub *hub, struct hub_core *from, size_t size)
     return GYR_ERR_BACKPRESSURE;
 }
 
-static void size_give(struct hub *hub, size_t size)
+void message_size_give(struct hub *hub, size_t size)
 {
     atomic_fetch_sub_explicit(&hub->broadcast_size, size, memory_order_seq_cst);
     for (unsigned i = 0; i * 64 < hub->core_count; i++) {

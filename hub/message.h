@@ -49,8 +49,20 @@ struct message {
     /* Any thread: a bit for each room that somebody has counted it as published to: its publisher,
      * if it is a core with members, otherwise the first such core that takes it. */
     _Atomic uint64_t counted;
+    /* Of one larger than broadcast_copy_size: entries of the ring that were not taken yet. Up to
+     * the last it counts against broadcast_size_max; from then on only against the memory of the
+     * cores whose members have not sent it, or they could stop everybody's publishing. */
+    _Atomic uint32_t takers;
     struct parcel parcel;
 };
+
+/* So many entries of the ring will be taken, and so many references given up. What is for nobody
+ * stays counted up to its end. */
+static inline void message_expect(struct message *message, uint32_t takers, uint32_t count)
+{
+    atomic_store_explicit(&message->takers, MAX(takers, 1U), memory_order_relaxed);
+    atomic_store_explicit(&message->shared.count, count, memory_order_relaxed);
+}
 
 /* What a message takes beside its payload. */
 #define MESSAGE_SIZE_MAX                                                       \
@@ -68,6 +80,9 @@ struct message *message_create(struct hub *hub, struct hub_core *from,
                                const struct room_ref *refs, size_t room_count, int *err);
 /* Any thread; also one that nobody has got. */
 void message_free(struct engine_shared *shared);
+
+/* So many bytes do not count against broadcast_size_max any more. Any thread. */
+void message_size_give(struct hub *hub, size_t size);
 
 /* A publish of this core, or of another thread, was refused: count it. */
 void message_refused(struct hub *hub, struct hub_core *from);

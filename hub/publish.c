@@ -43,6 +43,8 @@ static int publish_ring(struct hub *hub, struct hub_core *from,
                         bool is_member);
 static int publish_lanes(struct hub *hub, struct hub_core *from,
                          const struct gyr_publication *publication, const struct route *route);
+static void commit(struct hub *hub, struct hub_core *from, const struct broadcast_claim *claim,
+                   struct broadcast_entry entry);
 static int lane_claim(struct hub *hub, struct hub_core *from, unsigned lane,
                       const struct broadcast_interest *interest, struct broadcast_claim *claim);
 
@@ -315,10 +317,10 @@ static int publish_ring(struct hub *hub, struct hub_core *from,
     struct parcel_room *place = message->parcel.rooms;
     place->position = claim.position;
     atomic_store_explicit(&message->counted, is_member, memory_order_relaxed);
-    atomic_store_explicit(&message->shared.count, claim.target_count, memory_order_relaxed);
+    message_expect(message, claim.target_count, claim.target_count);
     receipt_place(receipt, publication, claim.target_count);
     bool is_wanted = claim.target_count != 0;
-    broadcast_commit(hub->ring, &claim, entry);
+    commit(hub, from, &claim, entry);
     if (!is_wanted) {
         message_free(&message->shared);
     }
@@ -358,9 +360,9 @@ static int publish_all(struct hub *hub, struct hub_core *from,
         return err;
     }
     bool is_wanted = claim.target_count != 0;
-    atomic_store_explicit(&message->shared.count, claim.target_count, memory_order_relaxed);
+    message_expect(message, claim.target_count, claim.target_count);
     receipt_place(receipt, publication, claim.target_count);
-    broadcast_commit(hub->ring, &claim, (struct broadcast_entry){message, UINT64_MAX});
+    commit(hub, from, &claim, (struct broadcast_entry){message, UINT64_MAX});
     if (!is_wanted) {
         message_free(&message->shared);
     }
@@ -520,10 +522,10 @@ static int publish_lanes(struct hub *hub, struct hub_core *from,
         target_count += claims[i].target_count;
     }
     atomic_store_explicit(&message->counted, route->counted, memory_order_relaxed);
-    atomic_store_explicit(&message->shared.count, target_count + 1, memory_order_relaxed);
+    message_expect(message, target_count, target_count + 1);
     receipt_place(receipt, publication, target_count);
     for (size_t i = 0; i < lane_count; i++) {
-        broadcast_commit(hub->ring, &claims[i], (struct broadcast_entry){message, UINT64_MAX});
+        commit(hub, from, &claims[i], (struct broadcast_entry){message, UINT64_MAX});
     }
     engine_shared_unref(&message->shared);
     memory_free(claims);
@@ -535,6 +537,19 @@ static int publish_lanes(struct hub *hub, struct hub_core *from,
         receipt_release(receipt, 1, from);
     }
     return 0;
+}
+
+/* What a core publishes in one turn is announced to the others at its end, together: who is woken
+ * by the first of many messages would send each alone. */
+static void commit(struct hub *hub, struct hub_core *from, const struct broadcast_claim *claim,
+                   struct broadcast_entry entry)
+{
+    if (from == NULL) {
+        broadcast_commit(hub->ring, claim, entry);
+    } else {
+        broadcast_commit_later(hub->ring, claim, entry);
+        engine_core_due(from->core);
+    }
 }
 
 static int lane_claim(struct hub *hub, struct hub_core *from, unsigned lane,
@@ -551,6 +566,7 @@ static int lane_claim(struct hub *hub, struct hub_core *from, unsigned lane,
          * after the claim that is refused from here on. */
         atomic_store_explicit(&hub->refused, true, memory_order_seq_cst);
     } else {
+        broadcast_ring_owed(hub->ring, from->index);
         deliver_drain(from, lane); /* perhaps it is this core that is behind */
     }
     err = broadcast_claim(hub->ring, lane, index, interest, claim, &held_by);

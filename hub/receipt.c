@@ -21,6 +21,7 @@ static void part_on_track(struct engine_track *track, struct gyr_handle handle, 
 static void part_on_timer(struct gyr_core *core, void *arg);
 static void part_cancel(struct receipt_part *part);
 static void part_watch(struct receipt_part *part);
+static void part_settle(struct receipt_part *part);
 static void receipts_tell_all(struct hub_core *core, struct receipt *newest);
 static void receipt_tell(struct receipt *receipt, struct gyr_core *core);
 static void receipt_free(struct receipt *receipt);
@@ -161,10 +162,22 @@ void receipt_end(struct receipt_part *part)
     }
     part->is_busy = false;
     if (part->track.first == NULL) {
-        uint32_t owed = part->owed;
-        part->owed = 0;
-        receipt_release(part->receipt, owed, part->core);
+        part_settle(part);
     }
+}
+
+/* Nothing waits. There may be another entry of it in the ring for this core; its time begins
+ * anew, unless this one's is over. */
+static void part_settle(struct receipt_part *part)
+{
+    if (part->is_timed && !part->is_expired) {
+        gyr_timer_stop(part->core->core, &part->timer);
+        list_remove(&part->cancel);
+        part->is_timed = false;
+    }
+    uint32_t owed = part->owed;
+    part->owed = 0;
+    receipt_release(part->receipt, owed, part->core);
 }
 
 /* Its time begins. */
@@ -195,11 +208,7 @@ static void part_on_track(struct engine_track *track, struct gyr_handle handle, 
     if (part->is_busy || track->first != NULL) {
         return;
     }
-    gyr_timer_stop(core->core, &part->timer);
-    list_remove(&part->cancel);
-    uint32_t owed = part->owed;
-    part->owed = 0;
-    receipt_release(part->receipt, owed, core);
+    part_settle(part);
 }
 
 static void part_on_timer(struct gyr_core *core, void *arg)

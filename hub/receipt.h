@@ -23,7 +23,7 @@ struct receipt_part {
     struct hub_core *core;
     struct list cancel; /* timeout_ms is 0: it is to be taken back in the next turn */
     struct gyr_timer timer;
-    bool is_timed;   /* the timer was started, or has run out */
+    bool is_timed;   /* the timer runs, or has run out */
     bool is_expired; /* it has run out */
     bool is_busy;    /* a delivery or a cancel is under way */
     uint32_t owed;   /* of receipt->pending: given up when the track has nothing left */

@@ -382,8 +382,7 @@ int rooms_join(struct hub_core *core, struct gyr_conn *conn, struct gyr_span nam
         }
         return err;
     }
-    /* What was published before is not for the newcomer. */
-    deliver_drain(core, room->shared->lane);
+    deliver_before(core, member, room->shared->lane);
     engine_conn_watch(conn);
     uint32_t position = room->member_count++;
     uint32_t seat = seat_add(member, (struct seat){room->index, position});

@@ -354,8 +354,8 @@ struct gyr_service {
     void (*on_log)(void *user, enum gyr_log_level level, struct gyr_span line);
     /* Something is wrong that the server lives with: no descriptor left (-EMFILE), a maximum of
      * connections reached (GYR_ERR_LIMIT), no memory (GYR_ERR_MEMORY), no buffer (-ENOBUFS). At
-     * most once a second and core; `count` is how often since the last call. on_log gets the same
-     * as a line. */
+     * most once a second and core; `count` is how often since the last call. Like all others never
+     * within a call of yours: soon behind it. on_log gets the same as a line, at once. */
     void (*on_trouble)(struct gyr_core *core, int err, uint64_t count);
 
     /* The head of a request is complete. Answer with gyr_respond or gyr_upgrade: now, in on_body,

@@ -223,6 +223,50 @@ void publish_is_queued_when_it_returns(void)
     hub_kit_end(&kit.hub);
 }
 
+/* A service that lets everybody leave when memory runs out. */
+static struct {
+    struct gyr_conn *conns[3];
+    bool within; /* a call of its own */
+    unsigned calls;
+} relief;
+
+static void on_trouble(struct gyr_core *core, int err, uint64_t count)
+{
+    (void)core;
+    (void)count;
+    EXPECT_INT(err, GYR_ERR_MEMORY, "told of memory");
+    EXPECT(!relief.within, "not before the call has returned");
+    relief.calls++;
+    for (unsigned i = 0; i < COUNT_OF(relief.conns); i++) {
+        gyr_leave(relief.conns[i], GYR_SPAN("a"));
+    }
+}
+
+void publish_without_memory_is_told_behind_it(void)
+{
+    static char large[65536];
+    struct hub_kit kit;
+    memset(&relief, 0, sizeof(relief));
+    hub_kit_init(&kit);
+    kit.kit.config.core_heap_size_max = 65536;
+    kit.kit.service.on_trouble = on_trouble;
+    hub_kit_start(&kit);
+    for (unsigned i = 0; i < COUNT_OF(relief.conns); i++) {
+        relief.conns[i] = hub_kit_open(&kit);
+        EXPECT_INT(gyr_join(relief.conns[i], GYR_SPAN("a")), 0, "joined");
+    }
+    relief.within = true;
+    EXPECT_INT(gyr_publish(kit.core->core, GYR_SPAN("a"), GYR_BINARY,
+                           (struct gyr_span){large, sizeof(large)}),
+               0, "published");
+    relief.within = false;
+    EXPECT_INT(hub_kit_stats(&kit, "a").dropped_memory, 3, "to nobody");
+    kit_run(&kit.kit);
+    EXPECT_INT(relief.calls, 1, "told once");
+    EXPECT_INT(registry_count(kit.hub->registry), 0, "everybody has left");
+    hub_kit_end(&kit);
+}
+
 void publish_refuses_what_cannot_be(void)
 {
     static const char LONG[GYR_ROOM_NAME_SIZE_MAX + 1];

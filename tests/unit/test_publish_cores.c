@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 static char LOBBY[] = "lobby";
+static char OTHER[] = "other";
 
 struct crowd_of {
     struct crowd crowd;
@@ -260,6 +261,54 @@ void publish_to_several_rooms_on_several_lanes_comes_once(void)
         EXPECT(crowd_reads(&clients[i], "last"), "nothing twice");
     }
     crowd_end(&of.crowd);
+}
+
+struct change {
+    struct gyr_span rooms[2];
+    void (*fn)(struct gyr_conn *conn, void *arg);
+    void *arg;
+};
+
+/* As another thread does, so that it waits in both lanes when the rooms change. */
+static void publish_and_change(struct gyr_conn *conn, void *arg)
+{
+    const struct change *change = arg;
+    struct gyr_publish publish = publish_to(change->rooms, 2, "once");
+    EXPECT_INT(gyr_server_publish(gyr_core_server(gyr_conn_core(conn)), &publish), 0, "published");
+    change->fn(conn, change->arg);
+}
+
+void publish_to_several_rooms_comes_once_to_who_joins_or_leaves_one(void)
+{
+    static char names[2][2] = {"a", "b"};
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned changed = i & 1;
+        bool leaves = (i & 2) != 0;
+        struct crowd_of of;
+        struct crowd_client client;
+        struct crowd_client other;
+        if (!begin(&of)) {
+            return;
+        }
+        crowd_connect_on(&of.crowd, &client, 0, "", "");
+        crowd_connect_on(&of.crowd, &other, 0, "", "");
+        for (unsigned k = 0; k < 2; k++) { /* beginning anew, so that each has a lane of its own */
+            EXPECT(crowd_run(&of.crowd, other.handle, join_on, names[k]), "joined");
+            if (k != changed || leaves) {
+                EXPECT(crowd_run(&of.crowd, client.handle, join_on, names[k]), "joined");
+            }
+        }
+        struct change change = {{span(names[i >> 2]), span(names[1 - (i >> 2)])},
+                                leaves ? leave_on : join_on,
+                                names[changed]};
+        EXPECT(crowd_run(&of.crowd, client.handle, publish_and_change, &change), "accepted");
+        struct gyr_publish last = publish_to(NULL, 0, "last");
+        EXPECT_INT(publish_with(&of, 0, &last), 0, "published");
+        EXPECT(crowd_reads(&client, "once"), "it was a member of one all the time");
+        EXPECT(crowd_reads(&client, "last"), "and nothing twice");
+        EXPECT(crowd_reads(&other, "once") && crowd_reads(&other, "last"), "nor the other");
+        crowd_end(&of.crowd);
+    }
 }
 
 /* ---- one order ------------------------------------------------------------------------------- */
@@ -658,6 +707,44 @@ void publish_beyond_broadcast_size_max_waits_for_room(void)
         err = publish(&of, 0, "lobby", large);
     } while (err == GYR_ERR_BACKPRESSURE);
     EXPECT_INT(err, 0, "there is room");
+    crowd_end(&of.crowd);
+}
+
+static void do_nothing(struct gyr_core *core, void *arg)
+{
+    (void)core;
+    (void)arg;
+}
+
+void publish_of_large_messages_does_not_wait_for_who_does_not_read(void)
+{
+    static char large[30001];
+    struct crowd_of of;
+    struct crowd_client clients[3];
+    if (!init(&of)) {
+        return;
+    }
+    of.crowd.config.broadcast_size_max = 65536;
+    of.crowd.config.broadcast_copy_size = 1024;
+    crowd_start(&of.crowd);
+    memset(large, 'l', sizeof(large) - 1);
+    for (unsigned i = 0; i < 3; i++) {
+        crowd_connect_on(&of.crowd, &clients[i], i % 2, "", "lobby");
+    }
+    const struct hub *hub = hub_of_server(of.crowd.server);
+    struct gyr_span rooms[2] = {GYR_SPAN("lobby"), GYR_SPAN("other")};
+    EXPECT(crowd_run(&of.crowd, clients[1].handle, join_on, OTHER), "joined");
+    /* More than sockets take. What waits is 20 MB for each, of 32 that may. */
+    for (unsigned i = 0; i < 700; i++) {
+        struct gyr_publish publish = publish_to(rooms, i % 3, large);
+        EXPECT_INT(publish_with(&of, 0, &publish), 0, "published");
+        /* Twice: what is posted runs before what has come through the ring. */
+        crowd_run_core(&of.crowd, 1, do_nothing, NULL);
+        crowd_run_core(&of.crowd, 1, do_nothing, NULL);
+    }
+    EXPECT_INT(atomic_load(&hub->broadcast_size), 0, "everything was taken");
+    EXPECT_INT(FIGURE(&of, UINT_MAX, room_dropped), 0, "and is queued");
+    EXPECT_INT(FIGURE(&of, UINT_MAX, room_queued), 3 * 700, "to all");
     crowd_end(&of.crowd);
 }
 

@@ -3,6 +3,8 @@
  * core. */
 #include "gyr/gyr.h"
 
+#include "hub/publish.h"
+#include "hub/receipt.h"
 #include "tests/hub_kit.h"
 #include "tests/parser_kit.h"
 
@@ -301,6 +303,48 @@ void receipt_of_several_rooms_counts_each_member_once(void)
     EXPECT(told(&asked, 1, 2, 0, 0, 2), "of both rooms");
     EXPECT(has_error(&asked, 0, GYR_ERR_TIMEOUT) && has_error(&asked, 2, GYR_ERR_TIMEOUT), "these");
     hub_kit_end(&asked.hub);
+}
+
+/* Through the ring, as from another thread. */
+static int publish_outside(struct asked *asked, const struct gyr_span *rooms, size_t room_count,
+                           void *receipt)
+{
+    const struct gyr_publication publication = {
+        .size = sizeof(publication),
+        .rooms = rooms,
+        .room_count = room_count,
+        .opcode = GYR_TEXT,
+        .payload = asked->publish.payload,
+        .rule = &asked->hub.hub->rules[0],
+        .request = receipt,
+    };
+    return publish_local(asked->hub.hub, NULL, &publication);
+}
+
+void receipt_of_several_lanes_has_a_time_limit_in_each(void)
+{
+    static const struct gyr_span ROOMS[] = {GYR_LITERAL("a"), GYR_LITERAL("b")};
+    static const uint32_t LIMITS[] = {0, 10};
+    for (size_t i = 0; i < COUNT_OF(LIMITS); i++) {
+        struct asked asked;
+        asked_begin(&asked, GYR_ROOM_DROP_OLDEST, 1500);
+        for (unsigned k = 1; k < MEMBERS; k++) {
+            gyr_leave(asked.conns[k], GYR_SPAN("a"));
+        }
+        EXPECT_INT(gyr_join(asked.conns[3], GYR_SPAN("b")), 0, "joined");
+        block(&asked, 0);
+        block(&asked, 3);
+        asked.publish.timeout_ms = LIMITS[i];
+        struct receipt *receipt = receipt_create(asked.hub.hub, &asked.publish);
+        EXPECT_INT(publish_outside(&asked, ROOMS, 2, receipt), 0, "waits in both lanes");
+        EXPECT_INT(publish_outside(&asked, ROOMS, 1, NULL), 0, "and a newer one in the first");
+        kit_run(&asked.hub.kit); /* all of the first is done before the second is looked at */
+        kit_advance(&asked.hub.kit, 10);
+        EXPECT(told(&asked, 1, 0, 1, 0, 1), "one for the newer one, one was too slow");
+        EXPECT(has_error(&asked, 0, GYR_ERR_BACKPRESSURE) && has_error(&asked, 3, GYR_ERR_TIMEOUT),
+               "each by its name");
+        hub_kit_end(&asked.hub);
+    }
 }
 
 static void publish_again(struct gyr_core *core, void *arg, const struct gyr_published *published)
