@@ -19,7 +19,7 @@ struct crowd {
     struct gyr_service service; /* to be changed before crowd_start */
     struct gyr_server *server;
     char address[128];
-    _Atomic uint32_t refused[CROWD_CORES]; /* handshakes that were not accepted, by core */
+    _Atomic uint32_t refused[CROWD_CORES];   /* handshakes that were not accepted, by core */
     _Atomic bool sockets[CROWD_SOCKETS_MAX]; /* by descriptor: of clients that have not left */
 };
 
