@@ -278,7 +278,7 @@ $(B)/bin/run_tests: $(OBJ_TESTS) $(B)/gyr.o $(B)/libgyr_test.a
 # What tests/sim holds besides main.c are helpers and tests; the simulator links them all but the
 # tests, which need CUnit.
 $(B)/bin/sim: $(O)/tests/sim/main.o $(filter-out $(O)/tests/sim/test_%,$(filter $(O)/tests/sim/%,$(OBJ_TESTS))) \
-    $(O)/tests/json_check.o $(B)/gyr.o $(B)/libgyr_test.a
+    $(O)/tests/json_check.o $(O)/tests/fiber_kit.o $(B)/gyr.o $(B)/libgyr_test.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)

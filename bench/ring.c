@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The broadcast ring alone: nanoseconds per entry.
  *
- *   bench-ring [costs | threads]
+ *   bench-ring [costs | turns | threads]
  *
  * costs    what one thread pays for each call, everything warm
- * threads  one producer and 1, 2 and 8 consumers, each a thread, entries one by one and in bursts of
- *          32, against a queue under a mutex with a cursor per consumer and against a copy in a
- *          mailbox (engine/mailbox.h) per consumer. Nobody sleeps: who has nothing to do yields.
+ * turns    one thread is the producer and all of 1, 2 and 8 consumers in turn, entries one by one
+ *          and in bursts of 32: what an entry costs all of them together, without the scheduler
+ * threads  the producer and each consumer are threads and go as fast as they can; nobody sleeps,
+ *          who has nothing to do yields
+ *
+ * The last two also for a queue under a mutex, with a cursor for each consumer, and for a copy in a
+ * mailbox (engine/mailbox.h) of each consumer.
  *
  * Each figure is the best and the middle of several runs. */
 #include "engine/ring.h"
@@ -206,7 +210,7 @@ static void costs(void)
     cost_print("has_news, none", cost_news, 1);
 }
 
-/* ---- threads ---- */
+/* ---- turns and threads ---- */
 
 enum kind {
     KIND_RING,
@@ -233,7 +237,6 @@ struct queue {
 struct race {
     enum kind kind;
     unsigned consumer_count;
-    unsigned burst;
     struct broadcast_ring *ring;
     struct broadcast_interest interest;
     struct queue queue;
@@ -316,22 +319,27 @@ static void ring_drain(struct consumer *consumer)
     broadcast_done(ring, 0, core);
 }
 
+static void consumer_drain(struct consumer *consumer)
+{
+    switch (consumer->race->kind) {
+    case KIND_RING:
+        ring_drain(consumer);
+        break;
+    case KIND_MUTEX:
+        queue_drain(consumer);
+        break;
+    case KIND_MAILBOX:
+        (void)mailbox_run(&consumer->mailbox, NULL);
+        break;
+    }
+}
+
 static void *consumer_run(void *arg)
 {
     struct consumer *consumer = arg;
     while (consumer->expected < MESSAGE_COUNT) {
         uint64_t before = consumer->expected;
-        switch (consumer->race->kind) {
-        case KIND_RING:
-            ring_drain(consumer);
-            break;
-        case KIND_MUTEX:
-            queue_drain(consumer);
-            break;
-        case KIND_MAILBOX:
-            (void)mailbox_run(&consumer->mailbox, NULL);
-            break;
-        }
+        consumer_drain(consumer);
         if (consumer->expected == before) {
             (void)sched_yield();
         }
@@ -352,77 +360,140 @@ static bool race_put(struct race *race, uint64_t tag, unsigned *next)
     return false;
 }
 
-static double race_run(struct race *race)
+static struct race *race_create(enum kind kind, unsigned consumer_count)
 {
-    race->ring = ring_create(race->consumer_count);
+    struct race *race = aligned_alloc(CACHE_LINE, sizeof(*race));
+    check(race != NULL, "no memory");
+    memset(race, 0, sizeof(*race));
+    race->kind = kind;
+    race->consumer_count = consumer_count;
+    race->ring = ring_create(consumer_count);
+    check(pthread_mutex_init(&race->queue.lock, NULL) == 0, "no mutex");
+    for (unsigned i = 0; i < consumer_count; i++) {
+        race->consumers[i].race = race;
+        race->consumers[i].index = i;
+        /* It never sleeps, so it is never woken. */
+        mailbox_init(&race->consumers[i].mailbox, NULL, ENTRY_COUNT);
+        (void)broadcast_join(race->ring, 0, &race->interest, i);
+    }
+    return race;
+}
+
+static void race_destroy(struct race *race)
+{
+    (void)pthread_mutex_destroy(&race->queue.lock);
+    broadcast_ring_destroy(race->ring);
+    free(race);
+}
+
+static void race_in_turns(struct race *race, unsigned burst)
+{
+    unsigned next = 0;
+    for (uint64_t tag = 0; tag < MESSAGE_COUNT; tag++) {
+        check(race_put(race, tag, &next), "full");
+        for (unsigned i = 0; i < race->consumer_count && (tag + 1) % burst == 0; i++) {
+            consumer_drain(&race->consumers[i]);
+        }
+    }
+}
+
+static void race_in_threads(struct race *race)
+{
     for (unsigned i = 0; i < race->consumer_count; i++) {
         struct consumer *consumer = &race->consumers[i];
-        *consumer = (struct consumer){.race = race, .index = i};
-        mailbox_init(&consumer->mailbox, NULL, ENTRY_COUNT); /* never sleeps, so never wakes */
-        (void)broadcast_join(race->ring, 0, &race->interest, i);
         check(pthread_create(&consumer->thread, NULL, consumer_run, consumer) == 0, "no thread");
     }
-    uint64_t start_ns = clock_ns();
     unsigned next = 0;
     for (uint64_t tag = 0; tag < MESSAGE_COUNT; tag++) {
         while (!race_put(race, tag, &next)) {
-            (void)sched_yield();
-        }
-        if ((tag + 1) % race->burst == 0) {
             (void)sched_yield();
         }
     }
     for (unsigned i = 0; i < race->consumer_count; i++) {
         (void)pthread_join(race->consumers[i].thread, NULL);
     }
-    double spent_ns = (double)(clock_ns() - start_ns);
-    broadcast_ring_destroy(race->ring);
-    return spent_ns / MESSAGE_COUNT;
 }
 
-static void threads(void)
+/* `burst` is 0 for threads. */
+static void race_print(enum kind kind, unsigned consumer_count, unsigned burst)
 {
     static const char *const names[] = {"ring", "mutex queue", "mailbox copies"};
-    static const unsigned counts[] = {1, 2, 8};
-    for (unsigned i = 0; i < COUNT_OF(counts); i++) {
-        for (unsigned burst = 1; burst <= BURST; burst *= BURST) {
+    double runs[RUN_COUNT];
+    for (unsigned i = 0; i < RUN_COUNT; i++) {
+        struct race *race = race_create(kind, consumer_count);
+        uint64_t start_ns = clock_ns();
+        if (burst == 0) {
+            race_in_threads(race);
+        } else {
+            race_in_turns(race, burst);
+        }
+        runs[i] = (double)(clock_ns() - start_ns) / MESSAGE_COUNT;
+        for (unsigned k = 0; k < consumer_count; k++) {
+            check(race->consumers[k].expected == MESSAGE_COUNT, "an entry is lost");
+        }
+        race_destroy(race);
+    }
+    char name[80];
+    (void)snprintf(name, sizeof(name), "%s, %u consumer%s, %s", burst == 0 ? "threads" : "turns",
+                   consumer_count, consumer_count == 1 ? "" : "s", names[kind]);
+    if (burst != 0) {
+        (void)snprintf(name + strlen(name), sizeof(name) - strlen(name), ", %u at a time", burst);
+    }
+    print_runs(name, runs);
+}
+
+/* The C library's mutex costs nothing while there is but one thread; so there is another one. */
+static void *bystander_run(void *arg)
+{
+    (void)pthread_mutex_lock(arg);
+    (void)pthread_mutex_unlock(arg);
+    return NULL;
+}
+
+static void races(bool in_turns)
+{
+    static const unsigned counts[] = {1, 2, CONSUMERS_MAX};
+    for (unsigned burst = in_turns; burst <= (in_turns ? BURST : 0); burst *= BURST) {
+        for (unsigned i = 0; i < COUNT_OF(counts); i++) {
             for (enum kind kind = KIND_RING; kind <= KIND_MAILBOX; kind++) {
-                double runs[RUN_COUNT];
-                for (unsigned k = 0; k < RUN_COUNT; k++) {
-                    struct race *race = aligned_alloc(CACHE_LINE, sizeof(*race));
-                    check(race != NULL, "no memory");
-                    memset(race, 0, sizeof(*race));
-                    race->kind = kind;
-                    race->consumer_count = counts[i];
-                    race->burst = burst;
-                    (void)pthread_mutex_init(&race->queue.lock, NULL);
-                    runs[k] = race_run(race);
-                    (void)pthread_mutex_destroy(&race->queue.lock);
-                    free(race);
-                }
-                char name[80];
-                (void)snprintf(name, sizeof(name), "%u consumers, bursts of %2u: %s", counts[i],
-                               burst, names[kind]);
-                print_runs(name, runs);
+                race_print(kind, counts[i], burst);
             }
+        }
+        if (burst == 0) {
+            break;
         }
     }
 }
 
 int main(int argc, char **argv)
 {
+    static const char *const parts[] = {"costs", "turns", "threads"};
     const char *part = argc > 1 ? argv[1] : "";
-    if (strcmp(part, "") != 0 && strcmp(part, "costs") != 0 && strcmp(part, "threads") != 0) {
-        (void)fprintf(stderr, "bench-ring: what is '%s'? usage: bench-ring [costs | threads]\n",
+    bool is_known = argc <= 1;
+    for (unsigned i = 0; i < COUNT_OF(parts); i++) {
+        is_known = is_known || strcmp(part, parts[i]) == 0;
+    }
+    if (!is_known) {
+        (void)fprintf(stderr,
+                      "bench-ring: what is '%s'? usage: bench-ring [costs | turns | threads]\n",
                       part);
         return 2;
     }
     (void)printf("%-52s %9s %9s\n", "ns per call, or per entry", "best", "middle");
-    if (strcmp(part, "threads") != 0) {
+    if (argc <= 1 || strcmp(part, "costs") == 0) {
         costs();
     }
-    if (strcmp(part, "costs") != 0) {
-        threads();
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t bystander;
+    (void)pthread_mutex_lock(&gate);
+    check(pthread_create(&bystander, NULL, bystander_run, &gate) == 0, "no thread");
+    if (argc <= 1 || strcmp(part, "turns") == 0) {
+        races(true);
     }
+    if (argc <= 1 || strcmp(part, "threads") == 0) {
+        races(false);
+    }
+    (void)pthread_mutex_unlock(&gate);
+    (void)pthread_join(bystander, NULL);
     return 0;
 }

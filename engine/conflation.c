@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which message of a queue a newer one replaces: a table of a core's keyed entries by connection,
- * room and key. Open addressing with linear probing, at most half full; what is removed is closed up
- * by moving back what had to step over it. */
+ * room and key. Open addressing with linear probing, at most half full; what is removed is closed
+ * up by moving back what had to step over it. */
 #include "engine/core.h"
 #include "engine/fanout.h"
 
@@ -102,6 +102,9 @@ void conflation_remove(struct core *core, const struct keyed_entry *entry)
         }
     }
     table->slots[gap] = NULL;
+    if (table->count == 0 && table->capacity > CAPACITY_MIN) {
+        conflation_deinit(core); /* what a crowd of slow members needed */
+    }
 }
 
 void conflation_deinit(struct core *core)

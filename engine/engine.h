@@ -15,7 +15,7 @@
 
 struct core;
 
-/* ---- a layer above ---------------------------------------------------------------------------- */
+/* ---- a layer above --------------------------------------------------------------------------- */
 
 /* What a layer has to know of a server while it is made. */
 struct engine_server {
@@ -23,6 +23,9 @@ struct engine_server {
     const struct gyr_config *config;
     const struct gyr_service *service; /* lives as long as the server */
     unsigned core_count;
+    /* As broadcast_config.point, its context being the layer's state: for the simulator, or
+     * NULL. */
+    void (*point)(void *context, enum broadcast_point point);
 };
 
 /* What the engine calls in a layer of the library. All but server_create, server_destroy and
@@ -56,7 +59,7 @@ void *engine_core_state(const struct gyr_core *core);
 /* Are all cores made, so that gyr_post may be called? Any thread. */
 bool engine_server_is_made(const struct gyr_server *server);
 
-/* ---- cores ------------------------------------------------------------------------------------ */
+/* ---- cores ----------------------------------------------------------------------------------- */
 
 const struct gyr_config *engine_core_config(const struct gyr_core *core);
 const struct gyr_service *engine_core_service(const struct gyr_core *core);
@@ -96,7 +99,7 @@ MUST_CHECK int engine_core_give(struct gyr_core *core, struct engine_letter *let
 void *engine_core_alloc(struct gyr_core *core, size_t size);
 void engine_core_free(struct gyr_core *core, void *pointer, size_t size);
 
-/* ---- connections ------------------------------------------------------------------------------ */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 /* Its number on its core, below engine_core_conns_max; used again after its end. */
 uint32_t engine_conn_index(const struct gyr_conn *conn);
@@ -123,7 +126,7 @@ static inline unsigned engine_handle_core(struct gyr_handle handle)
 /* Any thread. */
 bool engine_handle_is_live(struct gyr_core *core_of_handle, struct gyr_handle handle);
 
-/* ---- one message to many ---------------------------------------------------------------------- */
+/* ---- one message to many --------------------------------------------------------------------- */
 
 /* A message on its way to several cores: framed once, never changed, counted once per core. First
  * member of whatever a layer sends along. */
@@ -199,9 +202,9 @@ struct engine_delivery {
     uint32_t size;
 };
 
-/* Frame or take over the message. A message up to broadcast_copy_size is copied; beyond, `shared` is
- * kept as long as somebody has to send it (the reference passes to the engine: it is given up here,
- * or later). GYR_ERR_MEMORY: it can be delivered to nobody. */
+/* Frame or take over the message. A message up to broadcast_copy_size is copied; beyond, `shared`
+ * is kept as long as somebody has to send it (the reference passes to the engine: it is given up
+ * here, or later). GYR_ERR_MEMORY: it can be delivered to nobody. */
 MUST_CHECK int engine_deliver_begin(struct engine_delivery *delivery);
 /* Queue it to one connection. Calls nothing back, but a track. */
 enum engine_delivered engine_deliver(struct engine_delivery *delivery, struct gyr_conn *conn);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One message to many connections of a core. Journey: hop 11. A delivery frames its message once, at
- * the end of its room's run, and then queues it to one connection after the other: as a rule by
+/* One message to many connections of a core. Journey: hop 11. A delivery frames its message once,
+ * at the end of its room's run, and then queues it to one connection after the other: as a rule by
  * making the last entry of a queue a little longer. What a member does not take in time is dropped,
  * replaced or closed by its room's policy; control frames and what others send are not touched. */
 #include "engine/fanout.h"
@@ -21,6 +21,8 @@ static enum engine_delivered deliver_early(struct engine_delivery *delivery,
                                            struct gyr_conn *exchange);
 static struct keyed_entry *replaceable(const struct engine_delivery *delivery,
                                        const struct transport *transport);
+static enum engine_delivered replace(struct engine_delivery *delivery, struct transport *transport,
+                                     struct keyed_entry *older);
 static uint32_t limit_of(const struct engine_delivery *delivery);
 static bool limit_is_passed(const struct engine_delivery *delivery,
                             const struct transport *transport);
@@ -44,7 +46,7 @@ static struct core *core_of(const struct engine_delivery *delivery)
     return (struct core *)delivery->core;
 }
 
-/* ---- what is shared by cores ------------------------------------------------------------------ */
+/* ---- what is shared by cores ----------------------------------------------------------------- */
 
 size_t engine_frame_size(size_t payload_size)
 {
@@ -80,7 +82,7 @@ void engine_shared_unref(struct engine_shared *shared)
     }
 }
 
-/* ---- runs ------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 int engine_deliver_begin(struct engine_delivery *delivery)
 {
@@ -211,14 +213,19 @@ void engine_fanout_end(struct engine_fanout *fanout)
     }
 }
 
-/* ---- delivering ------------------------------------------------------------------------------- */
+/* ---- delivering ------------------------------------------------------------------------------ */
 
 enum engine_delivered engine_deliver(struct engine_delivery *delivery, struct gyr_conn *conn)
 {
     struct core *core = core_of(delivery);
     struct transport *transport = conn->transport;
-    if (UNLIKELY(conn->state != EXCHANGE_OPEN && engine_conn_may_send(conn) < 0)) {
-        return ENGINE_GONE;
+    if (UNLIKELY(conn->state != EXCHANGE_OPEN)) {
+        if (engine_conn_may_send(conn) < 0) {
+            return ENGINE_GONE;
+        }
+        if (conn->state == EXCHANGE_REQUEST) {
+            return deliver_early(delivery, conn);
+        }
     }
     if (UNLIKELY(core->out.transport == transport)) {
         transport_flush_batch(transport); /* what its own callbacks have sent comes before */
@@ -226,14 +233,13 @@ enum engine_delivered engine_deliver(struct engine_delivery *delivery, struct gy
     if (UNLIKELY((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0)) {
         return ENGINE_GONE;
     }
-    if (UNLIKELY(conn->state == EXCHANGE_REQUEST)) {
-        return deliver_early(delivery, conn);
-    }
-    struct keyed_entry *older = NULL;
     if (UNLIKELY(delivery->policy == GYR_ROOM_CONFLATE)) {
-        older = replaceable(delivery, transport);
+        struct keyed_entry *older = replaceable(delivery, transport);
+        if (older != NULL) {
+            return replace(delivery, transport, older);
+        }
     }
-    if (UNLIKELY(older == NULL && limit_is_passed(delivery, transport))) {
+    if (UNLIKELY(limit_is_passed(delivery, transport))) {
         enum engine_delivered outcome = deliver_full(delivery, transport);
         if (outcome != ENGINE_QUEUED) {
             return outcome;
@@ -243,15 +249,10 @@ enum engine_delivered engine_deliver(struct engine_delivery *delivery, struct gy
         engine_conn_owe_drain(conn);
         return ENGINE_DROPPED_MEMORY;
     }
-    if (UNLIKELY(older != NULL)) {
-        delivery->removed.conflated++;
-        queue_drop(transport, older->link);
-    }
     return ENGINE_QUEUED;
 }
 
-/* What the message replaces if there is room for it then, or NULL. It goes when the newer one is
- * queued: without memory for that it is better than nothing. */
+/* What the message replaces if there is room for it then, or NULL. */
 static struct keyed_entry *replaceable(const struct engine_delivery *delivery,
                                        const struct transport *transport)
 {
@@ -266,6 +267,20 @@ static struct keyed_entry *replaceable(const struct engine_delivery *delivery,
     return passed ? NULL : older;
 }
 
+/* The older one goes when the newer one is queued: without memory for that it is better than
+ * nothing. */
+static enum engine_delivered replace(struct engine_delivery *delivery, struct transport *transport,
+                                     struct keyed_entry *older)
+{
+    if (!entry_append(delivery, transport)) {
+        engine_conn_owe_drain(transport->exchange);
+        return ENGINE_DROPPED_MEMORY;
+    }
+    delivery->removed.conflated++;
+    queue_drop(transport, older->link);
+    return ENGINE_QUEUED;
+}
+
 /* Before its upgrade is accepted a connection keeps copies. There a message can neither be held
  * until one in parts is complete (RFC 6455 section 5.4) nor be taken out again. */
 static enum engine_delivered deliver_early(struct engine_delivery *delivery,
@@ -274,6 +289,9 @@ static enum engine_delivered deliver_early(struct engine_delivery *delivery,
     struct transport *transport = exchange->transport;
     const struct http_state *state = transport->http.state;
     uint32_t limit = limit_of(delivery);
+    if ((transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
+        return ENGINE_GONE;
+    }
     if ((exchange->flags & EXCHANGE_F_SENDING_PARTS) != 0 ||
         state->early_memory / 2 > MAX(limit, (uint32_t)ENTRIES_FREE) ||
         (uint64_t)state->early_size + delivery->size > limit) {
@@ -438,7 +456,7 @@ static void slow_close(struct engine_delivery *delivery, struct transport *trans
     }
 }
 
-/* ---- entries ---------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 /* Queue it at the end; false: no memory. */
 static bool entry_append(struct engine_delivery *delivery, struct transport *transport)
@@ -569,7 +587,7 @@ void run_entry_release(struct transport *transport, struct entry *entry, bool ta
     }
 }
 
-/* ---- tracks ----------------------------------------------------------------------------------- */
+/* ---- tracks ---------------------------------------------------------------------------------- */
 
 static void track_add(struct engine_delivery *delivery, struct transport *transport,
                       struct tracked_entry *tracked)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of the application seam that is for layers of the library: what they may know of servers,
- * cores and connections. How one message is queued to many is in fanout.c. */
+/* The part of the application seam that is for layers of the library: what they may know of
+ * servers, cores and connections. How one message is queued to many is in fanout.c. */
 #include "engine/exchange.h"
 #include "engine/server.h"
 

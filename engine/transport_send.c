@@ -378,7 +378,7 @@ static void queue_send(struct transport *transport)
         core->settle_soon |= (transport->flags & TRANSPORT_F_DRAIN_OWED) != 0 ||
                              entry->next != NULL || (entry->flags & RUN_ENTRY_F_TRACKED) != 0;
     }
-    /* Nothing may be added to what is on its way: its size is what a completion is compared with. */
+    /* Nothing may be added to what is on its way: a completion is compared with its size. */
     entry->flags |= entry->kind == ENTRY_RUN ? RUN_ENTRY_F_SENT : 0;
     STATS_ADD(&core->stats, sends_queued, 1);
     core->ring->ops->send_start(core->ring, transport->fd, bytes,

@@ -399,24 +399,23 @@ static uint64_t local_work(void *state, unsigned core_index)
 
 /* ---- history and presence ---- */
 
-static int local_history(void *state, unsigned core, struct gyr_span room,
-                         const struct gyr_room_rule *rule, uint64_t epoch, uint64_t offset,
+static int local_history(void *state, unsigned core, const struct gyr_backend_question *asked,
                          void *request)
 {
     struct local *local = state;
-    if (rule == NULL || rule->history_count == 0) {
+    if (asked->rule == NULL || asked->rule->history_count == 0) {
         return GYR_ERR_UNSUPPORTED;
     }
-    struct question *question = memory_alloc(sizeof(*question) + room.size);
+    struct question *question = memory_alloc(sizeof(*question) + asked->room.size);
     if (question == NULL) {
         return GYR_ERR_MEMORY;
     }
-    question->home = home_of(local, room);
-    question->rule = rule;
-    question->since = (struct history_place){.epoch = epoch, .offset = offset};
+    question->home = home_of(local, asked->room);
+    question->rule = asked->rule;
+    question->since = (struct history_place){.epoch = asked->epoch, .offset = asked->offset};
     question->request = request;
     char *end = question->bytes;
-    question->room = append(&end, room);
+    question->room = append(&end, asked->room);
     if (core == question->home->index) {
         question_arrives(core, question);
         return 0;

@@ -91,7 +91,7 @@ void history_destroy(struct history *history)
     while (!list_is_empty(&history->rooms)) {
         room_end(history, CONTAINER_OF(history->rooms.next, struct history_room, used));
     }
-    give(history, history->buckets, history->bucket_count * sizeof(*history->buckets));
+    give(history, history->buckets, history->bucket_count * sizeof(struct history_room *));
     ASSERT(history->size == 0);
     history->config.free(history->config.context, history, sizeof(*history));
 }
@@ -236,7 +236,7 @@ static void room_end(struct history *history, struct history_room *room)
     while (room->count > 0) {
         room_drop_oldest(history, room);
     }
-    give(history, room->places, room->place_count * sizeof(*room->places));
+    give(history, room->places, room->place_count * sizeof(struct history_entry *));
     struct history_room **link = &history->buckets[room->hash & (history->bucket_count - 1)];
     while (*link != room) {
         link = &(*link)->next;
@@ -277,16 +277,17 @@ static int room_grow(struct history *history, struct history_room *room)
         return 0;
     }
     uint32_t place_count = MAX(PLACES_MIN, room->place_count * 2);
-    struct history_entry **places = take(history, room, place_count * sizeof(*places));
+    struct history_entry **places =
+        take(history, room, place_count * sizeof(struct history_entry *));
     if (places == NULL) {
         return GYR_ERR_MEMORY;
     }
-    memset(places, 0, place_count * sizeof(*places));
+    memset(places, 0, place_count * sizeof(struct history_entry *));
     for (uint32_t i = 0; i < room->count; i++) {
         uint64_t offset = room->newest - i;
         places[offset & (place_count - 1)] = *room_place(room, offset);
     }
-    give(history, room->places, room->place_count * sizeof(*places));
+    give(history, room->places, room->place_count * sizeof(struct history_entry *));
     room->places = places;
     room->place_count = place_count;
     return 0;
@@ -399,7 +400,7 @@ static int buckets_grow(struct history *history)
             buckets[room->hash & (count - 1)] = room;
         }
     }
-    give(history, history->buckets, history->bucket_count * sizeof(*history->buckets));
+    give(history, history->buckets, history->bucket_count * sizeof(struct history_room *));
     history->buckets = buckets;
     history->bucket_count = count;
     return 0;

@@ -11,7 +11,7 @@
 
 static int hub_server_create(const struct engine_server *server, void **state,
                              struct gyr_error *error);
-static int hub_make(struct hub *hub, struct gyr_error *error);
+static int hub_make(struct hub *hub, const struct engine_server *server, struct gyr_error *error);
 static int rules_copy(struct hub *hub, struct gyr_error *error);
 static int rule_check(const struct gyr_room_rule *rule, size_t index, struct gyr_error *error);
 static int room_begin(void *context, unsigned core, struct gyr_span name,
@@ -68,7 +68,7 @@ static int hub_server_create(const struct engine_server *server, void **state,
     hub->core_count = server->core_count;
     int err = rules_copy(hub, error);
     if (err == 0) {
-        err = hub_make(hub, error);
+        err = hub_make(hub, server, error);
     }
     if (err < 0) {
         hub_server_destroy(hub);
@@ -78,7 +78,7 @@ static int hub_server_create(const struct engine_server *server, void **state,
     return 0;
 }
 
-static int hub_make(struct hub *hub, struct gyr_error *error)
+static int hub_make(struct hub *hub, const struct engine_server *server, struct gyr_error *error)
 {
     const struct gyr_config *config = hub->config;
     const struct broadcast_config ring = {
@@ -86,6 +86,7 @@ static int hub_make(struct hub *hub, struct gyr_error *error)
         .lane_count = config->broadcast_lanes,
         .entry_count = config->broadcast_entries,
         .wake = core_wake,
+        .point = server->point,
         .context = hub,
     };
     const struct registry_config registry = {

@@ -110,8 +110,14 @@ static int ask(struct hub_core *core, struct room *room, uint32_t conn_index, ui
     question->number = number;
     question->epoch = epoch;
     const struct backend *backend = &core->hub->backend;
-    err = backend->table->history(backend->state, core->index, room_name(room), room->rule, epoch,
-                                  offset, question);
+    const struct gyr_backend_question asked = {
+        .size = sizeof(asked),
+        .room = room_name(room),
+        .rule = room->rule,
+        .epoch = epoch,
+        .offset = offset,
+    };
+    err = backend->table->history(backend->state, core->index, &asked, question);
     if (err < 0) {
         memory_free(question);
     }

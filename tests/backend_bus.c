@@ -321,7 +321,13 @@ static void broker_take(struct bus *bus, struct packet *packet)
 {
     struct node *node = &bus->nodes[packet->node];
     struct gyr_publication publication = packet->publication;
-    uint64_t epoch = packet->epoch;
+    struct gyr_backend_question question = {
+        .size = sizeof(question),
+        .room = packet->rooms[0],
+        .rule = packet->rule,
+        .epoch = packet->epoch,
+        .offset = packet->offset,
+    };
     int err = 0;
     switch (packet->kind) {
     case UP_PUBLISH:
@@ -335,14 +341,10 @@ static void broker_take(struct bus *bus, struct packet *packet)
         broker_unsubscribe(node, packet->rooms[0]);
         break;
     case UP_HISTORY:
-        if (bus->fault == BUS_believes_any_epoch && epoch != 0) {
-            epoch--;
-            err = backend_local.history(bus->broker, 0, packet->rooms[0], packet->rule, epoch,
-                                        packet->offset, packet);
-            break;
+        if (bus->fault == BUS_believes_any_epoch && question.epoch != 0) {
+            question.epoch--;
         }
-        err = backend_local.history(bus->broker, 0, packet->rooms[0], packet->rule, epoch,
-                                    packet->offset, packet);
+        err = backend_local.history(bus->broker, 0, &question, packet);
         break;
     case UP_PRESENCE_ADD:
         err = backend_local.presence_add(bus->broker, 0, packet->rooms[0], packet->id);
@@ -606,15 +608,14 @@ static void bus_unsubscribe(void *state, unsigned core, struct gyr_span room)
     (void)node_send(state, UP_UNSUBSCRIBE, room, NULL);
 }
 
-static int bus_history(void *state, unsigned core, struct gyr_span room,
-                       const struct gyr_room_rule *rule, uint64_t epoch, uint64_t offset,
+static int bus_history(void *state, unsigned core, const struct gyr_backend_question *question,
                        void *request)
 {
     (void)core;
-    struct packet *packet = node_send(state, UP_HISTORY, room, request);
-    packet->rule = rule;
-    packet->epoch = epoch;
-    packet->offset = offset;
+    struct packet *packet = node_send(state, UP_HISTORY, question->room, request);
+    packet->rule = question->rule;
+    packet->epoch = question->epoch;
+    packet->offset = question->offset;
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The scripts of a backend's contract. Each does what a hub does, in an order that the seed decides,
- * and looks at what every node was given. */
+/* The scripts of a backend's contract. Each does what a hub does, in an order that the seed
+ * decides, and looks at what every node was given. */
 #include "tests/backend_contract.h"
 
 #include "tests/backend_stage.h"
@@ -310,9 +310,16 @@ static void member_join(struct stage *stage, struct stage_member *member)
     member->request =
         (struct stage_request){.stage = stage, .node = member->node, .member = member};
     unsigned room = member->name.room_index;
-    int err = node->backend.table->history(
-        node->backend.state, (unsigned)stage_random(stage, STAGE_CORES), stage_rooms[room],
-        stage_rule(room), member->epoch, member->offset, &member->request);
+    const struct gyr_backend_question question = {
+        .size = sizeof(question),
+        .room = stage_rooms[room],
+        .rule = stage_rule(room),
+        .epoch = member->epoch,
+        .offset = member->offset,
+    };
+    int err = node->backend.table->history(node->backend.state,
+                                           (unsigned)stage_random(stage, STAGE_CORES), &question,
+                                           &member->request);
     if (err < 0) {
         stage_wrong(stage, "it has refused a question about a history");
     }
@@ -499,8 +506,12 @@ static void calls_nothing_after_its_end(struct stage *stage)
     }
     unsigned asked = 0;
     for (; asked < 2 && stage_can(stage, GYR_BACKEND_HISTORY); asked++) {
-        if (backend->table->history(backend->state, asked, stage_rooms[STAGE_ROOM_HISTORY + asked],
-                                    stage_rule(STAGE_ROOM_HISTORY), 0, 0, &request[asked]) < 0) {
+        const struct gyr_backend_question question = {
+            .size = sizeof(question),
+            .room = stage_rooms[STAGE_ROOM_HISTORY + asked],
+            .rule = stage_rule(STAGE_ROOM_HISTORY),
+        };
+        if (backend->table->history(backend->state, asked, &question, &request[asked]) < 0) {
             stage_wrong(stage, "it has refused a question about a history");
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What every backend has to keep (include/gyr/gyr_backend.h), as scripts that run against any table:
- * on a stage of several nodes with several cores each, without threads, where a seed decides what
- * happens next. A backend that talks to the world gets its world from the bed. */
+/* What every backend has to keep (include/gyr/gyr_backend.h), as scripts that run against any
+ * table: on a stage of several nodes with several cores each, without threads, where a seed decides
+ * what happens next. A backend that talks to the world gets its world from the bed. */
 #ifndef TESTS_BACKEND_CONTRACT_H
 #define TESTS_BACKEND_CONTRACT_H
 

@@ -593,8 +593,15 @@ void stage_ask(struct stage *stage, unsigned index, unsigned room, uint64_t epoc
 {
     const struct backend *backend = &stage->nodes[index].backend;
     *request = (struct stage_request){.stage = stage, .node = index};
+    const struct gyr_backend_question question = {
+        .size = sizeof(question),
+        .room = stage_rooms[room],
+        .rule = stage_rule(room),
+        .epoch = epoch,
+        .offset = offset,
+    };
     int err = backend->table->history(backend->state, (unsigned)stage_random(stage, STAGE_CORES),
-                                      stage_rooms[room], stage_rule(room), epoch, offset, request);
+                                      &question, request);
     if (err < 0) {
         stage_wrong(stage, "it has refused a question about a history");
     }

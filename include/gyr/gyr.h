@@ -304,17 +304,22 @@ struct gyr_room_rule {
     struct gyr_span pattern; /* a name; or, with '*' at its end, what names begin with */
     enum gyr_room_policy policy;
     uint32_t queue_size_max; /* bytes; 0: send_queue_size_max; not with GYR_ROOM_QUEUE */
-    uint32_t history_count;  /* messages that are kept for gyr_join_since; 0: none */
-    uint32_t history_ms;     /* ... for at most so long; 0: no limit */
-    bool presence;           /* gyr_presence knows the members that have a text id */
+    /* Messages that are kept for gyr_join_since; 0: none. They outlive the room's members. The
+     * rooms of a core together have a fourth of core_heap_size_max, and rooms_max of them are
+     * known: what was used least lately goes first, and a room that is known again has another
+     * epoch. Such a room is not among several of one publish. */
+    uint32_t history_count;
+    uint32_t history_ms; /* ... for at most so long; 0: no limit */
+    bool presence;       /* gyr_presence knows the members that have a text id */
 };
 
 /* How gyr_join_since has ended. */
 struct gyr_recovery {
     size_t size;
-    bool recovered;  /* everything since the offset has been queued, in order */
-    int err;         /* why not: GYR_ERR_NOT_FOUND, it is not kept any more; what the backend said
-                          otherwise; 0 if recovered */
+    bool recovered; /* everything since the offset has been queued, in order; false for epoch 0 */
+    int err; /* why not, 0 for epoch 0: GYR_ERR_NOT_FOUND, it is not kept any more, or the epoch is
+                another; GYR_ERR_BACKPRESSURE, it did not fit the queue, and a part of it may have
+                been queued; GYR_ERR_MEMORY; what the backend said otherwise */
     uint64_t epoch;  /* of the room's history */
     uint64_t offset; /* of the last message before those that come from now on */
     size_t count;    /* messages that were queued */
@@ -842,10 +847,14 @@ GYR_API size_t gyr_conn_room_count(const struct gyr_conn *conn);
 GYR_API struct gyr_span gyr_conn_room_at(const struct gyr_conn *conn, size_t index);
 
 /* Join a room with a history (struct gyr_room_rule) and get what was missed since `offset` of
- * `epoch`, as on_recovered of an earlier join said, plus one for each message of the room since
- * then. Messages that are published meanwhile wait. on_recovered comes once, unless the connection
- * ends before. epoch 0: only join, and learn where the room stands. Errors as gyr_join, and
- * GYR_ERR_STATE for a member; GYR_ERR_UNSUPPORTED if the room keeps no history. */
+ * `epoch`: what on_recovered of an earlier join said, plus one for each message of the room since
+ * then (those included that this connection was excepted from). It is a member at once, but what is
+ * published meanwhile waits for the history, up to send_queue_size_max bytes. on_recovered comes
+ * once, unless it leaves the room or ends before; before on_open if the handshake still is pending.
+ * epoch 0: only join, and learn where the room stands; what is published before that is not queued.
+ * A message that the connection had published itself is brought like any other. Errors as gyr_join,
+ * and GYR_ERR_STATE for a member; GYR_ERR_UNSUPPORTED if the room keeps no history;
+ * GYR_ERR_BACKPRESSURE if the core that keeps it has too much to do: it has not joined then. */
 GYR_API GYR_MUST_CHECK int gyr_join_since(struct gyr_conn *conn, struct gyr_span room,
                                           uint64_t epoch, uint64_t offset);
 
@@ -918,7 +927,8 @@ static inline struct gyr_publish gyr_publish_default(void)
  * it is queued as soon as can be.) Returns 0, also if the room does not exist, GYR_ERR_BACKPRESSURE
  * if a core has too much of what was published before still to read (nothing was published; wait
  * for on_publish_ready), GYR_ERR_ARGUMENT, also for a payload that does not fit in
- * broadcast_size_max, GYR_ERR_MEMORY, GYR_ERR_CLOSED in on_core_stop. */
+ * broadcast_size_max, GYR_ERR_MEMORY, GYR_ERR_UNSUPPORTED for one of several rooms that keeps a
+ * history, GYR_ERR_CLOSED in on_core_stop. */
 GYR_API GYR_MUST_CHECK int gyr_publish(struct gyr_core *core, struct gyr_span room,
                                        enum gyr_opcode opcode, struct gyr_span payload);
 /* The same to all members but one: in a handler, from one member to the others. */

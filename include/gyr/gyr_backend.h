@@ -69,7 +69,16 @@ struct gyr_publication {
     const void *context;
 };
 
-/* What a room's history answers. */
+/* What a room's history is asked. */
+struct gyr_backend_question {
+    size_t size; /* sizeof(struct gyr_backend_question) */
+    struct gyr_span room;
+    const struct gyr_room_rule *rule;
+    uint64_t epoch; /* 0: only where the room stands */
+    uint64_t offset;
+};
+
+/* What it answers. */
 struct gyr_backend_history {
     size_t size;     /* sizeof(struct gyr_backend_history) */
     int err;         /* 0; GYR_ERR_NOT_FOUND: not all since the offset is kept; otherwise why not */
@@ -160,10 +169,8 @@ struct gyr_backend {
 
     /* What was published to a room since `offset` of `epoch`: answered by `history_done`, within
      * this call or later. Every message that is missing there is delivered after this call, so that
-     * both together have all. epoch 0: only where the room stands. GYR_ERR_BACKPRESSURE ...: there
-     * will be no answer. */
-    int (*history)(void *state, unsigned core, struct gyr_span room,
-                   const struct gyr_room_rule *rule, uint64_t epoch, uint64_t offset,
+     * both together have all. GYR_ERR_BACKPRESSURE ...: there will be no answer. */
+    int (*history)(void *state, unsigned core, const struct gyr_backend_question *question,
                    void *request);
 
     /* The connection with this text id is in the room now, and has left it. An id is in a room of

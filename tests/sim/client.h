@@ -159,6 +159,7 @@ struct client {
     bool gate;            /* waits for 100 Continue before it goes on */
     bool got_final;       /* an answer with Connection: close has come */
     bool got_close;       /* a Close frame has come */
+    bool within;          /* a message has begun to come, and not ended */
     bool close_sent;      /* a Close frame has been put in `out` */
     bool parts;           /* asks for receive_parts: messages are echoed as they come */
     bool is_upgraded;     /* the service has accepted the handshake */

@@ -5,6 +5,7 @@
 
 #include "proto/ws_close.h"
 #include "proto/ws_frame.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/policy.h"
 #include "tests/sim/world.h"
 
@@ -301,6 +302,12 @@ bool client_ws_parse(struct client *client)
 
 static void data_take(struct client *client, unsigned first_byte, struct span payload)
 {
+    if (ledger_take(client, first_byte, payload)) {
+        if (client->within) {
+            world_fail(client->world, "client %u got a message within another", client->id);
+        }
+        return;
+    }
     struct item *owed = client->owed.head;
     if (owed == NULL || owed->kind != ITEM_FRAME) {
         world_fail(client->world, "client %u got a frame that nobody sent", client->id);
@@ -315,6 +322,10 @@ static void data_take(struct client *client, unsigned first_byte, struct span pa
                (owed->size != 0 && memcmp(payload.ptr, owed->bytes, owed->size) != 0)) {
         world_fail(client->world, "client %u got other bytes than were sent (%zu, owed %zu)",
                    client->id, payload.size, owed->size);
+    }
+    client->within = (owed->flags & ITEM_F_LAST) == 0;
+    if ((owed->flags & ITEM_F_FIRST) != 0) {
+        ledger_owed_came(client, owed->stamp);
     }
     item_pop(&client->owed);
     client->echo_count++;
@@ -357,7 +368,7 @@ static void close_take(struct client *client, struct span payload)
         right = (client->close_sent && code == client->close_code) ||
                 (client->fail_code != 0 && code == client->fail_code) ||
                 (code == 1001 && (excuses & (EXCUSE_TIME | EXCUSE_STOP | EXCUSE_SELF)) != 0) ||
-                policy_may_close(client, code) ||
+                policy_may_close(client, code) || ledger_may_close(client, code) ||
                 (code == 1013 && (excuses & (EXCUSE_MEMORY | EXCUSE_SERVICE)) != 0) ||
                 (excuses & EXCUSE_SERVICE) != 0;
     }

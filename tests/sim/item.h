@@ -36,6 +36,7 @@ struct item {
     uint16_t code;  /* status code of a response, code of a Close */
     uint32_t number;
     struct address from; /* ITEM_REQUEST: who the service must see */
+    uint64_t stamp;      /* ITEM_FRAME: when it was queued, as the ledger counts */
     size_t size;
     size_t done;    /* heard so far */
     uint8_t *bytes; /* owned; size */

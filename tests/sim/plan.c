@@ -4,6 +4,7 @@
 #include "tests/sim/plan.h"
 
 #include "tests/sim/dice.h"
+#include "tests/sim/ledger.h"
 
 static enum profile profile_draw(struct dice *dice);
 static void memory_draw(struct plan *plan, struct dice *dice);
@@ -12,6 +13,7 @@ static void limits_draw(struct plan *plan, struct dice *dice);
 static void times_draw(struct plan *plan, struct dice *dice);
 static void faults_draw(struct plan *plan, struct dice *dice);
 static void tight_draw(struct plan *plan, struct dice *dice);
+static void rooms_draw(struct plan *plan);
 
 void plan_make(struct plan *plan, uint64_t seed, enum profile profile)
 {
@@ -50,6 +52,7 @@ void plan_make(struct plan *plan, uint64_t seed, enum profile profile)
         plan->reload_steps = dice_chance(&dice, 250) ? dice_between(&dice, 20, 2000) : 0;
         plan_policies_draw(&plan->config, &dice);
     }
+    rooms_draw(plan);
 }
 
 static enum profile profile_draw(struct dice *dice)
@@ -161,7 +164,8 @@ static void faults_draw(struct plan *plan, struct dice *dice)
         }
     }
     bool harsh = plan->profile == PROFILE_STORM ||
-                 (plan->profile != PROFILE_ROUGH && dice_chance(dice, 300));
+                 (plan->profile != PROFILE_ROUGH && plan->profile != PROFILE_ROOMS &&
+                  dice_chance(dice, 300));
     if (harsh) {
         plan->faults.reset = (uint16_t)dice_below(dice, 5);
         plan->faults.time_jump = (uint16_t)dice_below(dice, 4);
@@ -231,4 +235,33 @@ void plan_policies_draw(struct gyr_config *config, struct dice *dice)
     config->log_format = dice_chance(dice, 500) ? GYR_LOG_JSON : GYR_LOG_TEXT;
     config->log_rate_max = dice_chance(dice, 250) ? dice_between(dice, 1, 20) : 1000000;
     config->access_log = dice_chance(dice, 700);
+}
+
+/* From a stream of its own: worlds without rooms are what they were. */
+static void rooms_draw(struct plan *plan)
+{
+    struct dice dice = dice_make(plan->seed, 4);
+    struct gyr_config *config = &plan->config;
+    bool has_rooms = dice_chance(&dice, 550);
+    if (plan->profile == PROFILE_ROOMS) {
+        has_rooms = true;
+        plan->core_count = MAX(plan->core_count, 2U);
+        plan->listener_count = plan->core_count;
+    }
+    if (!has_rooms) {
+        return;
+    }
+    plan->room_count = dice_between(&dice, 1, LEDGER_ROOMS_MAX);
+    plan->thread_count = dice_below(&dice, THREADS_MAX + 1);
+    plan->letters_max = DICE_PICK(&dice, 20, 100, 300);
+    plan->letter_bytes = DICE_PICK(&dice, 2000, 6000, 12000);
+    plan->act_chance = DICE_PICK(&dice, 100, 300, 700);
+    plan->switch_chance = DICE_PICK(&dice, 0, 100, 400, 800);
+    plan->freeze_chance = DICE_PICK(&dice, 0, 5, 50, 200);
+    config->broadcast_lanes = DICE_PICK(&dice, 1, 1, 2, 4);
+    config->broadcast_entries = DICE_PICK(&dice, 2, 2, 4, 8, 64);
+    config->broadcast_size_max = DICE_PICK(&dice, 6000, 10000, 20000, 1 << 20);
+    config->broadcast_copy_size = DICE_PICK(&dice, 0, 0, 40, 4096);
+    config->rooms_max = dice_chance(&dice, 200) ? dice_between(&dice, 1, 4) : 64;
+    config->conn_rooms_max = dice_chance(&dice, 200) ? dice_between(&dice, 1, 3) : 32;
 }

@@ -11,6 +11,7 @@ struct dice;
 
 #define CORES_MAX        4
 #define CLIENTS_MAX      24
+#define THREADS_MAX      2
 #define PLAN_HEAP_ENOUGH 40000 /* bytes, for one client */
 
 enum profile {
@@ -20,6 +21,7 @@ enum profile {
     PROFILE_STORM, /* resets and time jumps too */
     PROFILE_TIGHT, /* little memory, few slots, short time limits */
     PROFILE_STOP,  /* the server is stopped in the middle */
+    PROFILE_ROOMS, /* as PROFILE_ROUGH; several cores, and certainly rooms */
 };
 
 /* Why a connection may end before its script does. */
@@ -50,6 +52,14 @@ struct plan {
     unsigned excuses;
     uint32_t address_count; /* that clients come from; 0: there are no policies */
     uint32_t reload_steps;  /* policies change once in so many steps; 0: never */
+
+    unsigned room_count;    /* that clients are in; 0: this world has no rooms */
+    unsigned thread_count;  /* beside the cores */
+    uint32_t letters_max;   /* messages that may be published */
+    uint32_t letter_bytes;  /* ... and their bytes, all together */
+    uint32_t act_chance;    /* per mille: a callback does something with rooms */
+    uint32_t switch_chance; /* per mille: a core is left where the broadcast ring has a point */
+    uint32_t freeze_chance; /* per mille: ... and does not go on for a while */
 };
 
 void plan_make(struct plan *plan, uint64_t seed, enum profile profile);

@@ -77,7 +77,8 @@ void policy_check(struct world *world)
     const struct address *addresses[CLIENTS_MAX + 1] = {0};
     unsigned address_count = 0;
     if (world->plan.reload_steps != 0 ||
-        (config->server_connections_max == 0 && config->address_connections_max == 0)) {
+        (config->server_connections_max == 0 && config->address_connections_max == 0) ||
+        strands_have_left(world)) {
         return;
     }
     for (unsigned i = 0; i < world->plan.core_count; i++) {

@@ -13,7 +13,8 @@
 #define CHILDREN_MAX    8
 #define CPU_SECONDS_MAX 120 /* of one seed; valgrind needs many times what a release build does */
 
-static const char *const PROFILE_NAMES[] = {"any", "calm", "rough", "storm", "tight", "stop"};
+static const char *const PROFILE_NAMES[] = {"any",   "calm", "rough", "storm",
+                                            "tight", "stop", "rooms"};
 
 struct child {
     pid_t pid; /* 0: none */

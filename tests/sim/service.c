@@ -59,6 +59,9 @@ void service_check(struct world *world)
          visit = visit->next) {
         bool live = visit->state != VISIT_ENDED;
         struct core *core = world->cores[visit->core_index];
+        if (world->strands[visit->core_index].is_within && world->strand_now != visit->core_index) {
+            continue; /* it was left in the midst of a turn */
+        }
         if (world->ended[visit->core_index]) {
             if (live) {
                 world_fail(world, "core %u has ended, and client %u was not told",

@@ -5,6 +5,7 @@
 #include "tests/sim/service.h"
 
 #include "proto/ws_close.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/policy.h"
 #include "tests/sim/world.h"
 
@@ -67,6 +68,10 @@ int service_on_request(struct gyr_conn *conn, const struct gyr_request *request)
     visit->from = item->from;
     visit->is_logged = journal_is_kept(visit);
     policy_request_heard(visit, item);
+    if (strcmp(kind, "ws") == 0 && world->ledger != NULL) {
+        ledger_visit_upgrades(visit);
+        visit_room_join(visit);
+    }
     visit_doom(visit, DOOM_REQUEST);
     if (visit->stream == STREAM_FILE) {
         visit->flags |= VISIT_F_MODE_DONE;
@@ -302,6 +307,7 @@ static int upgrade(struct visit *visit)
         char text[400];
         int size = snprintf(text, sizeof(text), "early %u of %0*d", i,
                             (int)dice_between(&visit->dice, 1, 300), 1);
+        visit_room_act(visit);
         if (visit_send(visit, GYR_TEXT, (struct gyr_span){text, (size_t)size},
                        GYR_FIRST | GYR_LAST) < 0) {
             break;

@@ -4,6 +4,7 @@
 #include "tests/sim/service.h"
 
 #include "engine/mailbox.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
@@ -104,6 +105,7 @@ void visit_ended(struct visit *visit)
         }
     }
     visit->state = VISIT_ENDED;
+    ledger_visit_ended(visit);
     visit->conn = NULL;
     if (visit->conn_job != NULL) {
         visit->conn_job->is_done = true;
@@ -169,6 +171,7 @@ static int job_run(struct job *job, struct gyr_conn *conn)
         return 0;
     }
     if (job->what == JOB_SEND) {
+        visit_room_act(visit);
         (void)visit_send(visit, GYR_TEXT, GYR_SPAN("unasked"), GYR_FIRST | GYR_LAST);
         return 0;
     }

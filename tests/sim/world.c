@@ -10,8 +10,11 @@
 #include "tests/sim/world.h"
 
 #include "engine/files.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/policy.h"
+#include "tests/sim/random.h"
 #include "tests/sim/service.h"
+#include "tests/sim/world_hub.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -25,7 +28,6 @@ static void world_destroy(struct world *world);
 static void world_until(struct world *world, bool (*is_over)(const struct world *world),
                         const char *phase);
 static void world_step(struct world *world);
-static bool core_step(struct world *world, unsigned index);
 static bool clients_step(struct world *world);
 static void time_go_on(struct world *world);
 static void core_check(struct world *world, unsigned index);
@@ -34,11 +36,15 @@ static void stop_all(struct world *world);
 static bool clients_are_done(const struct world *world);
 static bool connections_are_gone(const struct world *world);
 static bool cores_are_done(const struct world *world);
+static bool rooms_are_at_rest(const struct world *world);
+static bool threads_are_done(const struct world *world);
 
 bool world_run(uint64_t seed, enum profile profile, FILE *trace, char failure[400])
 {
-    struct world world = {.trace = trace};
+    struct world world = {.trace = trace, .strand_now = STRAND_NOBODY};
     plan_make(&world.plan, seed, profile);
+    struct dice secrets = dice_make(seed, 7);
+    random_from(&secrets);
     world_create(&world);
     world_until(&world, clients_are_done, "the clients' scripts");
     world.plan.calm_step = world.step;
@@ -51,11 +57,15 @@ bool world_run(uint64_t seed, enum profile profile, FILE *trace, char failure[40
         if (!world.failed && !world.is_stopping && probe->echo_count == 0 && probe->excuses == 0) {
             world_fail(&world, "the client after the storm got nothing");
         }
+        world.is_ending = true;
+        world_until(&world, rooms_are_at_rest, "the last of rooms");
     }
     stop_all(&world);
     world_until(&world, cores_are_done, "the stop");
     world_until(&world, clients_are_done, "the clients after the stop");
+    world_until(&world, threads_are_done, "the threads after the stop");
     world_destroy(&world);
+    random_from(NULL);
     memcpy(failure, world.failure, sizeof(world.failure));
     return !world.failed;
 }
@@ -71,6 +81,8 @@ static void world_create(struct world *world)
     service_init(world);
     service_files_init(world);
     policy_init(world);
+    ledger_init(world);
+    world_hub_create(world);
     for (unsigned i = 0; i < plan->listener_count; i++) {
         world->listeners[i] = sim_listen(world->sim, plan->backlog);
     }
@@ -78,6 +90,9 @@ static void world_create(struct world *world)
         struct core_config config = {
             .config = &world->configs[i],
             .service = &world->service,
+            .server = world->server,
+            .layer = world_hub_layer(world),
+            .layer_state = world->hub,
             .ring_ops = &ring_sim_ops,
             .ring_context = world->sim,
             .addresses = world->addresses,
@@ -91,6 +106,9 @@ static void world_create(struct world *world)
         *(struct world **)gyr_core_data((struct gyr_core *)world->cores[i]) = world;
         world->cores[i]->data_ready = true;
     }
+    world_hub_start(world);
+    threads_init(world);
+    strands_init(world);
     for (unsigned i = 0; i < plan->listener_count; i++) {
         core_listen(world->cores[i], world->listeners[i]);
     }
@@ -110,6 +128,9 @@ static void world_destroy(struct world *world)
         return;
     }
     journal_check(world);
+    world_hub_check_end(world);
+    strands_deinit(world);
+    ledger_deinit(world);
     for (unsigned i = 0; i <= world->client_count; i++) {
         client_deinit(&world->clients[i]);
     }
@@ -119,6 +140,7 @@ static void world_destroy(struct world *world)
     if (sim_open_count(world->sim) != 0) {
         world_fail(world, "%u descriptors are still open", sim_open_count(world->sim));
     }
+    world_hub_destroy(world);
     for (unsigned i = 0; i < world->plan.core_count; i++) {
         core_free(world->cores[i]);
     }
@@ -183,20 +205,23 @@ static void world_step(struct world *world)
         stop_all(world);
     }
     policy_step(world);
-    unsigned first = dice_below(&world->dice, plan->core_count);
+    unsigned first = dice_below(&world->dice, world->strand_count);
     bool busy = false;
-    for (unsigned i = 0; i < plan->core_count && !busy; i++) {
-        busy = core_step(world, (first + i) % plan->core_count);
+    for (unsigned i = 0; i < world->strand_count && !busy; i++) {
+        busy = strand_step(world, (first + i) % world->strand_count);
     }
     unsigned client = dice_below(&world->dice, world->client_count + 1);
     busy |= !world->failed && client_step(&world->clients[client]);
     busy |= !world->failed && jobs_step(world);
-    if (!busy && !world->failed && !clients_step(world)) {
-        time_go_on(world);
+    if (!busy && !world->failed && !clients_step(world) && !strands_thaw(world)) {
+        ledger_quiet(world);
+        if (world->ledger == NULL || !world->ledger->has_rested) {
+            time_go_on(world);
+        }
     }
 }
 
-static bool core_step(struct world *world, unsigned index)
+bool world_core_turn(struct world *world, unsigned index)
 {
     struct core *core = world->cores[index];
     if (world->ended[index] || !sim_ring_is_ready(core->ring)) {
@@ -208,6 +233,7 @@ static bool core_step(struct world *world, unsigned index)
     world->core_now = index;
     bool goes_on = core_turn(core);
     journal_turn_ended(world, index);
+    ledger_turn_ended(world, index);
     policy_check(world);
     core_check(world, index);
     if (!goes_on) {
@@ -229,7 +255,7 @@ static bool clients_step(struct world *world)
 static void time_go_on(struct world *world)
 {
     uint64_t now_ns = sim_now_ns(world->sim);
-    uint64_t next_ns = jobs_next_ns(world);
+    uint64_t next_ns = MIN(jobs_next_ns(world), threads_next_ns(world));
     for (unsigned i = 0; i < world->plan.core_count; i++) {
         if (!world->ended[i]) {
             next_ns = MIN(next_ns, sim_ring_sleep_end_ns(world->cores[i]->ring));
@@ -264,7 +290,9 @@ static void transport_check(struct world *world, const struct transport *transpo
     for (const struct entry *entry = transport->queue_head; entry != NULL; entry = entry->next) {
         queued_size += (size_t)entry->header_size + entry->size - entry->sent;
     }
-    if ((transport->flags & TRANSPORT_F_TURN_SEND) != 0) {
+    /* What is sent quietly from the queue stays in it up to the end of the turn. */
+    if ((transport->flags & TRANSPORT_F_TURN_SEND) != 0 &&
+        transport->turn_send != TURN_SEND_QUEUE) {
         queued_size += transport->core->turn_sends[transport->turn_send].size;
     }
     if (queued_size != transport->queued_size && transport->state != TRANSPORT_CLOSING) {
@@ -287,10 +315,13 @@ static void core_check(struct world *world, unsigned index)
         heap_size += core->transports[i].heap_size;
         open_count += core->transports[i].state != TRANSPORT_FREE;
     }
-    if (heap_size != core->heap_accounted || heap_size != heap_used(core->heap)) {
-        world_fail(world, "core %u: A1: connections have %llu bytes, the core %llu, the heap %llu",
+    if (heap_size != core->heap_accounted ||
+        heap_size + core->layer_size != heap_used(core->heap)) {
+        world_fail(world,
+                   "core %u: A1: connections have %llu bytes, the core %llu, rooms %llu, the heap "
+                   "%llu",
                    index, (unsigned long long)heap_size, (unsigned long long)core->heap_accounted,
-                   (unsigned long long)heap_used(core->heap));
+                   (unsigned long long)core->layer_size, (unsigned long long)heap_used(core->heap));
     }
     if (open_count != core->open_count) {
         world_fail(world, "core %u: open_count is %u, there are %u", index, core->open_count,
@@ -343,6 +374,7 @@ static void stop_all(struct world *world)
     }
     world_note(world, "the server stops");
     world->is_stopping = true;
+    ledger_stopping(world);
     world->stop_ns = sim_now_ns(world->sim);
     for (unsigned i = 0; i < world->plan.core_count; i++) {
         core_stop(world->cores[i]);
@@ -377,4 +409,15 @@ static bool cores_are_done(const struct world *world)
         }
     }
     return true;
+}
+
+/* Since the last connection has gone, everybody has rested. */
+static bool rooms_are_at_rest(const struct world *world)
+{
+    return world->ledger == NULL || (connections_are_gone(world) && world->ledger->has_rested);
+}
+
+static bool threads_are_done(const struct world *world)
+{
+    return !strands_have_left(world);
 }

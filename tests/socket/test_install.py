@@ -50,7 +50,8 @@ class Installed(Tree):
 def install_puts_everything_into_place_and_uninstall_takes_it_away():
     with Installed() as tree:
         found = files(tree.prefix)
-        for name in ("include/gyr/gyr.h", "include/gyr/gyr_err.h", "lib/libgyr.a", "lib/libgyr.so",
+        for name in ("include/gyr/gyr.h", "include/gyr/gyr_err.h", "include/gyr/gyr_backend.h", "lib/libgyr.a",
+                     "lib/libgyr.so",
                      "lib/pkgconfig/gyr.pc", "bin/gyr-echo", "bin/gyr-chat",
                      "share/man/man1/gyr-echo.1", "share/man/man1/gyr-chat.1", "share/man/man3/gyr.3",
                      "lib/systemd/system/gyr-echo.service", "lib/systemd/system/gyr-echo.socket",
@@ -109,7 +110,7 @@ def headers_stand_alone_in_c_and_in_cxx():
     for compiler in compilers:
         cxx = compiler.endswith("++")
         for standard in ("c++17", "c++20") if cxx else ("c11", "c17"):
-            for header in "gyr.h", "gyr_err.h":
+            for header in "gyr.h", "gyr_err.h", "gyr_backend.h":
                 text = f"#include <gyr/{header}>\n#include <gyr/{header}>\n"
                 if header == "gyr.h":
                     text += 'struct gyr_span span = GYR_LITERAL("a");\nstruct gyr_span use(void);\n' \

@@ -53,7 +53,8 @@ def each_package_holds_its_part():
     version = re.search(r'GYR_VERSION +"(.*)"', (ROOT / "include/gyr/gyr.h").read_text())[1]
     for path in f"./usr/lib/TRIPLET/libgyr.so.{version}", "./usr/lib/TRIPLET/libgyr.so.0":
         expect(path in library, f"{path} in {sorted(library)}")
-    for path in ("./usr/include/gyr/gyr.h", "./usr/include/gyr/gyr_err.h", "./usr/lib/TRIPLET/libgyr.a",
+    for path in ("./usr/include/gyr/gyr.h", "./usr/include/gyr/gyr_err.h", "./usr/include/gyr/gyr_backend.h",
+                 "./usr/lib/TRIPLET/libgyr.a",
                  "./usr/lib/TRIPLET/libgyr.so", "./usr/lib/TRIPLET/pkgconfig/gyr.pc", "./usr/share/man/man3/gyr.3.gz"):
         expect(path in development, f"{path} in {sorted(development)}")
     for path in ("./usr/bin/gyr-echo", "./usr/share/man/man1/gyr-echo.1.gz", "./usr/bin/gyr-chat",

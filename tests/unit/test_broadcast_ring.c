@@ -770,3 +770,156 @@ void broadcast_ring_finds_nothing_behind_a_tag_that_has_come_round(void)
     EXPECT_INT(broadcast_cursor(kit.ring, 0, 1), TAG_LAPS * 2 + 1, "at the tail");
     kit_end(&kit);
 }
+
+/* ---- what another one does between two steps ---- */
+
+/* At the `at`-th time that the ring comes to a point, `act` is called once. */
+struct between {
+    struct kit kit;
+    enum broadcast_point point;
+    unsigned at;
+    void (*act)(struct between *between);
+    struct broadcast_claim claim;
+};
+
+static void between_point(void *context, enum broadcast_point point)
+{
+    struct between *between = context;
+    if (between->act != NULL && point == between->point && --between->at == 0) {
+        void (*act)(struct between *) = between->act;
+        between->act = NULL;
+        act(between);
+    }
+}
+
+static void between_begin(struct between *between)
+{
+    *between = (struct between){0};
+    kit_init(&between->kit);
+    between->kit.config.point = between_point;
+    kit_start(&between->kit);
+}
+
+static void between_arm(struct between *between, enum broadcast_point point, unsigned at,
+                        void (*act)(struct between *between))
+{
+    between->point = point;
+    between->at = at;
+    between->act = act;
+}
+
+static void between_end(struct between *between)
+{
+    EXPECT(between->act == NULL, "it came to this point");
+    kit_end(&between->kit);
+}
+
+static void act_join_1(struct between *between)
+{
+    EXPECT_INT(kit_join(&between->kit, 1), 1, "behind what was claimed");
+}
+
+void broadcast_ring_may_give_more_than_a_join_asks_for_and_never_less(void)
+{
+    struct between between;
+    between_begin(&between);
+    between_arm(&between, BROADCAST_AT_INTEREST, 1, act_join_1);
+    EXPECT_INT(kit_publish(&between.kit, 0, 1), 0, "claimed before the join, read after it");
+    EXPECT_INT(kit_publish(&between.kit, 0, 2), 0, "claimed after the join");
+    expect_drained(&between.kit, 1, "12.");
+    between_end(&between);
+}
+
+static void act_publish_1(struct between *between)
+{
+    EXPECT_INT(kit_publish(&between->kit, 1, 1), 0, "the interest stands already");
+}
+
+void broadcast_ring_join_misses_nothing_that_comes_before_it_reads_the_tail(void)
+{
+    struct between between;
+    between_begin(&between);
+    between_arm(&between, BROADCAST_AT_JOIN, 1, act_publish_1);
+    EXPECT_INT(kit_join(&between.kit, 1), 1, "behind it");
+    EXPECT_INT(kit_publish(&between.kit, 0, 2), 0, "from there on");
+    expect_drained(&between.kit, 1, "12.");
+    between_end(&between);
+}
+
+static void act_drain_0(struct between *between)
+{
+    expect_drained(&between->kit, 0, "0123.");
+}
+
+void broadcast_ring_tries_again_after_it_has_noted_who_waits(void)
+{
+    struct between between;
+    between_begin(&between);
+    kit_join(&between.kit, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        EXPECT_INT(kit_publish(&between.kit, 1, i), 0, "published");
+    }
+    between_arm(&between, BROADCAST_AT_WAITING, 1, act_drain_0);
+    EXPECT_INT(kit_publish(&between.kit, 1, 4), 0, "room was made where nobody tells of it");
+    between_end(&between);
+}
+
+static void act_commit(struct between *between)
+{
+    kit_commit(&between->kit, &between->claim, 1);
+}
+
+void broadcast_ring_looks_again_after_it_has_noted_a_hole(void)
+{
+    struct between between;
+    between_begin(&between);
+    kit_join(&between.kit, 0);
+    EXPECT_INT(kit_claim(&between.kit, 1, &between.claim), 0, "a hole");
+    between_arm(&between, BROADCAST_AT_STALL, 1, act_commit);
+    expect_drained(&between.kit, 0, "1.");
+    between_end(&between);
+}
+
+static void act_visit_1(struct between *between)
+{
+    struct kit *kit = &between->kit;
+    kit_join(kit, 1);
+    EXPECT_INT(kit_publish(kit, 2, 1), 0, "for both");
+    expect_drained(kit, 1, "1.");
+    kit_leave(kit, 1);
+}
+
+void broadcast_ring_is_not_bypassed_past_one_who_came_and_left_meanwhile(void)
+{
+    for (unsigned at = 1; at <= 2; at++) {
+        struct between between;
+        between_begin(&between);
+        kit_join(&between.kit, 0);
+        between_arm(&between, BROADCAST_AT_BYPASS, at, act_visit_1);
+        EXPECT(!kit_may_bypass(&between.kit, 0),
+               "core 1 was there when entry 1 came, and is ahead");
+        expect_drained(&between.kit, 0, "1.");
+        EXPECT(kit_may_bypass(&between.kit, 0), "now it is alone, and as far");
+        between_end(&between);
+    }
+}
+
+static void act_claim_all(struct between *between)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        EXPECT_INT(kit_publish(&between->kit, 2, i), 0, "for nobody");
+    }
+}
+
+void broadcast_ring_claims_behind_those_who_were_faster(void)
+{
+    for (unsigned at = 1; at <= 2; at++) {
+        struct between between;
+        between_begin(&between);
+        between_arm(&between, BROADCAST_AT_CLAIM, at, act_claim_all);
+        EXPECT_INT(kit_claim(&between.kit, 1, &between.claim), 0, "claimed");
+        EXPECT_INT(between.claim.position, 5, "a lap later than it first tried");
+        kit_commit(&between.kit, &between.claim, 1);
+        between_end(&between);
+    }
+}

@@ -550,11 +550,15 @@ void fanout_lives_without_memory(void)
     unsigned failed[COUNT_OF(POLICIES)] = {0};
     unsigned failed_later[COUNT_OF(POLICIES)] = {0};
     unsigned queued[COUNT_OF(POLICIES)] = {0};
-    for (size_t left = 0; left < 2400 * COUNT_OF(POLICIES); left += 8) {
+    for (size_t left = 0; left < 1200 * COUNT_OF(POLICIES); left += 8) {
         unsigned policy = (unsigned)left / 8 % COUNT_OF(POLICIES);
         bool shared = left / 8 / COUNT_OF(POLICIES) % 2 != 0;
         struct kit kit;
-        fan_begin(&kit, 0);
+        kit_init(&kit);
+        kit.config.core_heap_size_max = 65536;
+        kit.config.broadcast_copy_size = 100;
+        kit_start(&kit);
+        kit_open(&kit);
         fan_block(&kit);
         struct fan_track track = fan_track();
         struct fan_room room =

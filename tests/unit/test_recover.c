@@ -179,76 +179,71 @@ void recover_keeps_out_what_arrives_behind_an_answer_that_had_it(void)
     stage_destroy(stage);
 }
 
+static const struct {
+    const char *why;
+    struct gyr_backend_history head;
+    uint64_t first;
+    const char *held; /* offsets, a digit each, that wait at the answer; in epoch 9 */
+    int err;
+    uint64_t epoch;
+    uint64_t offset;
+    const char *got;
+} answers[] = {
+    {"not kept, nothing waits",
+     {.err = GYR_ERR_NOT_FOUND, .epoch = 9, .offset = 5},
+     1,
+     "",
+     GYR_ERR_NOT_FOUND,
+     9,
+     5,
+     ""},
+    {"not kept, the rest waits",
+     {.err = GYR_ERR_NOT_FOUND, .epoch = 9, .offset = 5},
+     1,
+     "4567",
+     GYR_ERR_NOT_FOUND,
+     9,
+     7,
+     "6 7"},
+    {"another epoch",
+     {.err = GYR_ERR_NOT_FOUND, .epoch = 8, .offset = 2},
+     1,
+     "",
+     GYR_ERR_NOT_FOUND,
+     8,
+     2,
+     ""},
+    {"what waits is of another epoch",
+     {.err = GYR_ERR_NOT_FOUND, .epoch = 8, .offset = 5},
+     1,
+     "12",
+     GYR_ERR_NOT_FOUND,
+     9,
+     2,
+     "1 2"},
+    {"the backend has failed", {.err = -5}, 1, "", -5, 0, 0, ""},
+    {"it has failed, and some wait", {.err = GYR_ERR_CLOSED}, 1, "34", GYR_ERR_CLOSED, 9, 4, "3 4"},
+    {"nothing was missed", {.epoch = 9, .offset = 5}, 6, "", 0, 9, 5, ""},
+    {"nothing was ever published", {.epoch = 9, .offset = 0}, 1, "", 0, 9, 0, ""},
+};
+
 void recover_tells_what_it_cannot_do(void)
 {
-    static const struct {
-        const char *why;
-        struct gyr_backend_history head;
-        uint64_t first;
-        const char *held; /* offsets, a digit each, that wait at the answer; in epoch 9 */
-        int err;
-        uint64_t epoch;
-        uint64_t offset;
-        const char *got;
-    } rows[] = {
-        {"not kept, nothing waits",
-         {.err = GYR_ERR_NOT_FOUND, .epoch = 9, .offset = 5},
-         1,
-         "",
-         GYR_ERR_NOT_FOUND,
-         9,
-         5,
-         ""},
-        {"not kept, the rest waits",
-         {.err = GYR_ERR_NOT_FOUND, .epoch = 9, .offset = 5},
-         1,
-         "4567",
-         GYR_ERR_NOT_FOUND,
-         9,
-         7,
-         "6 7"},
-        {"another epoch",
-         {.err = GYR_ERR_NOT_FOUND, .epoch = 8, .offset = 2},
-         1,
-         "",
-         GYR_ERR_NOT_FOUND,
-         8,
-         2,
-         ""},
-        {"what waits is of another epoch",
-         {.err = GYR_ERR_NOT_FOUND, .epoch = 8, .offset = 5},
-         1,
-         "12",
-         GYR_ERR_NOT_FOUND,
-         9,
-         2,
-         "1 2"},
-        {"the backend has failed", {.err = -5}, 1, "", -5, 0, 0, ""},
-        {"it has failed, and some wait",
-         {.err = GYR_ERR_CLOSED},
-         1,
-         "34",
-         GYR_ERR_CLOSED,
-         9,
-         4,
-         "3 4"},
-        {"nothing was missed", {.epoch = 9, .offset = 5}, 6, "", 0, 9, 5, ""},
-        {"nothing was ever published", {.epoch = 9, .offset = 0}, 1, "", 0, 9, 0, ""},
-    };
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
         struct stage *stage = stage_create(4096);
         struct gyr_recovery recovery;
         uint64_t number = 0;
         EXPECT_INT(recover_begin(stage->recover, one, &number), 0, "begin");
-        for (const char *held = rows[i].held; *held != '\0'; held++) {
-            EXPECT_INT(live(stage, one, 9, (uint64_t)(*held - '0')), RECOVER_HELD, rows[i].why);
+        for (const char *held = answers[i].held; *held != '\0'; held++) {
+            EXPECT_INT(live(stage, one, 9, (uint64_t)(*held - '0')), RECOVER_HELD, answers[i].why);
         }
-        EXPECT(answer(stage, one, number, rows[i].head, rows[i].first, &recovery), rows[i].why);
-        EXPECT_INT(recovery.err, rows[i].err, rows[i].why);
-        EXPECT_INT(recovery.recovered, rows[i].err == 0, rows[i].why);
-        EXPECT_INT(recovery.epoch, rows[i].epoch, rows[i].why);
-        EXPECT_INT(recovery.offset, rows[i].offset, rows[i].why);
-        EXPECT_SPAN(span_of(stage->got[7], strlen(stage->got[7])), rows[i].got, rows[i].why);
+        EXPECT(answer(stage, one, number, answers[i].head, answers[i].first, &recovery),
+               answers[i].why);
+        EXPECT_INT(recovery.err, answers[i].err, answers[i].why);
+        EXPECT_INT(recovery.recovered, answers[i].err == 0, answers[i].why);
+        EXPECT_INT(recovery.epoch, answers[i].epoch, answers[i].why);
+        EXPECT_INT(recovery.offset, answers[i].offset, answers[i].why);
+        EXPECT_SPAN(span_of(stage->got[7], strlen(stage->got[7])), answers[i].got, answers[i].why);
         stage_destroy(stage);
     }
 }

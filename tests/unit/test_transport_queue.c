@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The queue of a connection with what others publish in it: the order with what the service sends,
- * what is held behind a message in parts, how quiet sends end, and how those that are followed do. */
+ * what is held behind a message in parts, how quiet sends end, and those that are followed. */
 #include "engine/transport.h"
 
 #include "tests/engine_kit_ring.h"
