@@ -3,6 +3,7 @@
  * receipt says. With several cores: test_publish_cores.c. */
 #include "hub/publish.h"
 
+#include "hub/deliver.h"
 #include "tests/hub_kit.h"
 #include "tests/parser_kit.h"
 
@@ -265,6 +266,34 @@ void publish_without_memory_is_told_behind_it(void)
     EXPECT_INT(relief.calls, 1, "told once");
     EXPECT_INT(registry_count(kit.hub->registry), 0, "everybody has left");
     hub_kit_end(&kit);
+}
+
+/* What a core finds in the ring may be meant for a room that it had earlier. */
+void publish_reaches_the_life_of_a_room_that_it_was_made_for(void)
+{
+    struct room_kit kit;
+    begin(&kit);
+    struct hub_core *core = kit.hub.core;
+    struct room *room = rooms_find(core, GYR_SPAN("a"), hub_hash(kit.hub.hub, GYR_SPAN("a")));
+    room->floor = 10;
+    struct parcel_room places[] = {
+        {room->index, room->generation, 9},          {room->index, room->generation + 2, 10},
+        {room->index, room->generation - 2, 10},     {room->index + 1, room->generation, 10},
+        {room->index, room->generation, UINT64_MAX}, {room->index, room->generation, 10},
+    };
+    for (unsigned i = 0; i < COUNT_OF(places); i++) {
+        struct parcel parcel = {
+            .opcode = GYR_TEXT,
+            .payload = GYR_SPAN("x"),
+            .rooms = &places[i],
+            .room_count = 1,
+        };
+        deliver_here(core, &parcel);
+        kit_run(&kit.hub.kit);
+        EXPECT(got(&kit, 0, i < 4 ? "" : "x"), "this life, and not before it was there");
+    }
+    room->floor = 0;
+    hub_kit_end(&kit.hub);
 }
 
 void publish_refuses_what_cannot_be(void)
