@@ -203,8 +203,8 @@ struct engine_delivery {
 };
 
 /* Frame or take over the message. A message up to broadcast_copy_size is copied; beyond, `shared`
- * is kept as long as somebody has to send it (the reference passes to the engine: it is given up here,
- * or later). GYR_ERR_MEMORY: it can be delivered to nobody. */
+ * is kept as long as somebody has to send it (the reference passes to the engine: it is given up
+ * here, or later). GYR_ERR_MEMORY: it can be delivered to nobody. */
 MUST_CHECK int engine_deliver_begin(struct engine_delivery *delivery);
 /* Queue it to one connection. Calls nothing back, but a track. */
 enum engine_delivered engine_deliver(struct engine_delivery *delivery, struct gyr_conn *conn);
