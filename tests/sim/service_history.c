@@ -50,7 +50,6 @@ void visit_room_join_since(struct visit *visit, unsigned room_index)
         guest->stay_count = at;
         return;
     }
-    guest->stays[at].join_end = ledger_stamp(world);
     guest->now |= 1U << room_index;
     guest->since.is_pending = true;
 }
@@ -85,6 +84,10 @@ void service_on_recovered(struct gyr_conn *conn, struct gyr_span name,
     since->first = recovery->recovered ? since->offset : 0;
     since->last = recovery->offset;
     since->epoch = recovery->epoch;
+    struct stay *stay = ledger_stay_of(guest, since->room);
+    if (stay != NULL) {
+        stay->join_end = ledger_stamp(world); /* everything that is published from now on */
+    }
     /* If its queue was full on the way, some of it has come, and nobody says which. */
     since->stamp = recovery->err == GYR_ERR_BACKPRESSURE ? 0 : ledger_stamp(world);
     room->epoch = recovery->epoch;
