@@ -198,6 +198,20 @@ static bool has_behind(const struct ledger *ledger, const struct guest *guest,
     return false;
 }
 
+/* Who was a member from then on must get it: from its place on, if somebody was a member all along.
+ * Otherwise the room may have ended and begun anew within the call, and that publishes to the room
+ * that it has found. */
+static uint64_t due_of(const struct world *world, const struct letter *letter)
+{
+    for (unsigned i = 0; i <= world->client_count; i++) {
+        const struct guest *guest = &world->ledger->guests[i];
+        if (stay_over(guest, letter->listed[0], letter->called, letter->due) != NULL) {
+            return letter->due;
+        }
+    }
+    return letter->listed[0] == ROOM_ALL ? letter->due : letter->called;
+}
+
 /* It is certain that it should have got it. */
 static bool is_lost(const struct world *world, const struct letter *letter, unsigned client)
 {
@@ -207,7 +221,7 @@ static bool is_lost(const struct world *world, const struct letter *letter, unsi
         return false; /* what is taken back after on_close is told to the publisher only */
     }
     bool has_place = letter->listed_count == 1 && !letter->is_sequenced;
-    uint64_t start = has_place ? letter->due : letter->called;
+    uint64_t start = has_place ? due_of(world, letter) : letter->called;
     bool comes = guest_has_later(world, client, letter->settled);
     if (letter->listed[0] == ROOM_ALL) {
         return comes && guest->open_end <= start && guest->closing > letter->settled;
@@ -224,7 +238,7 @@ static bool is_lost(const struct world *world, const struct letter *letter, unsi
     }
     for (unsigned i = 0; i < guest->stay_count && has_place; i++) {
         const struct stay *stay = &guest->stays[i];
-        if (stay->room == letter->listed[0] && stay->join_end <= letter->due &&
+        if (stay->room == letter->listed[0] && stay->join_end <= start &&
             stay->leave_start > letter->placed && has_behind(ledger, guest, letter, stay)) {
             return true;
         }
@@ -309,12 +323,13 @@ static void completion_judge(struct world *world, const struct letter *letter)
     const struct ledger *ledger = world->ledger;
     uint64_t least = 0;
     uint64_t most = 0;
+    uint64_t due = letter->listed_count == 1 ? due_of(world, letter) : letter->called;
     char text[LETTER_TEXT_SIZE];
     for (unsigned i = 0; i <= world->client_count; i++) {
         if ((letter->except >> i & 1) == 0 && letter_may_reach(ledger, letter, i)) {
             most += letter_may_repeat(ledger, letter, i) ? 2 : 1;
             least += letter->listed_count == 1 && letter->settled != NEVER &&
-                     letter_must_reach(world, letter->listed[0], i, letter->due, letter->settled);
+                     letter_must_reach(world, letter->listed[0], i, due, letter->settled);
         }
     }
     const struct gyr_published *done = &letter->done;

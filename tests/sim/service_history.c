@@ -50,7 +50,6 @@ void visit_room_join_since(struct visit *visit, unsigned room_index)
         guest->stay_count = at;
         return;
     }
-    guest->stays[at].join_end = ledger_stamp(world);
     guest->now |= 1U << room_index;
     guest->since.is_pending = true;
 }
@@ -73,17 +72,22 @@ void service_on_recovered(struct gyr_conn *conn, struct gyr_span name,
     }
     bool may = since->epoch == recovery->epoch && since->offset <= recovery->offset;
     if (recovery->recovered &&
-        (!may || recovery->err != 0 || recovery->count != recovery->offset - since->offset)) {
+        (!may || recovery->err != 0 || recovery->count > recovery->offset - since->offset)) {
         world_fail(world, "client %u: %zu messages of room %u recovered, from %llu to %llu",
                    visit->client->id, recovery->count, since->room,
                    (unsigned long long)since->offset, (unsigned long long)recovery->offset);
     }
     since->is_pending = false;
     since->is_recovered = recovery->recovered;
-    /* What was published while the answer was on its way comes in any case. */
-    since->first = recovery->offset - recovery->count;
+    /* What was published while the answer was on its way comes in any case; it is not known from
+     * where on, since some may be excepted. */
+    since->first = recovery->recovered ? since->offset : 0;
     since->last = recovery->offset;
     since->epoch = recovery->epoch;
+    struct stay *stay = ledger_stay_of(guest, since->room);
+    if (stay != NULL) {
+        stay->join_end = ledger_stamp(world); /* everything that is published from now on */
+    }
     /* If its queue was full on the way, some of it has come, and nobody says which. */
     since->stamp = recovery->err == GYR_ERR_BACKPRESSURE ? 0 : ledger_stamp(world);
     room->epoch = recovery->epoch;
