@@ -30,6 +30,11 @@ TEST(address_table, address_table_spreads_addresses_in_order)
 TEST(address_table, address_table_spreads_addresses_that_were_chosen_to_meet)
 TEST(address_table, address_table_holds_its_limit_among_threads)
 
+SUITE(attendance)
+TEST(attendance, attendance_lists_members_with_an_id_of_all_cores)
+TEST(attendance, attendance_refuses_what_cannot_be_known)
+TEST(attendance, attendance_has_only_so_many_lists_on_their_way)
+
 SUITE(backend_contract)
 TEST(backend_contract, backend_contract_is_kept_over_links_that_repeat_and_break)
 TEST(backend_contract, backend_contract_finds_every_mistake)
