@@ -655,6 +655,10 @@ TEST(recover, recover_takes_no_answer_for_somebody_else)
 TEST(recover, recover_begin_changes_nothing_when_memory_fails)
 TEST(recover, recover_leaves_no_gap_whatever_arrives_when)
 
+SUITE(recovery)
+TEST(recovery, recovery_misses_nothing_while_others_publish)
+TEST(recovery, recovery_says_what_cannot_be)
+
 SUITE(registry)
 TEST(registry, registry_room_lives_from_its_first_core_to_its_last)
 TEST(registry, registry_compares_names_and_not_hashes)
