@@ -35,6 +35,12 @@ TEST(attendance, attendance_lists_members_with_an_id_of_all_cores)
 TEST(attendance, attendance_refuses_what_cannot_be_known)
 TEST(attendance, attendance_has_only_so_many_lists_on_their_way)
 
+SUITE(backend)
+TEST(backend, scenario_105_a_backend_that_lacks_a_function_is_refused_by_its_name)
+TEST(backend, scenario_105_a_backend_needs_only_what_it_declares)
+TEST(backend, backend_that_is_no_backend_is_refused)
+TEST(backend, backend_that_cannot_begin_is_named)
+
 SUITE(backend_contract)
 TEST(backend_contract, backend_contract_is_kept_over_links_that_repeat_and_break)
 TEST(backend_contract, backend_contract_finds_every_mistake)
