@@ -92,6 +92,11 @@ int gyr_presence(struct gyr_server *server, struct gyr_span room, unsigned core_
     if (atomic_load_explicit(&hub->cores_ended, memory_order_acquire) == hub->core_count) {
         return GYR_ERR_CLOSED;
     }
+    _Atomic uint32_t *call_count = &hub->cores[core_index]->roll_calls;
+    if (atomic_fetch_add_explicit(call_count, 1, memory_order_relaxed) >= ROLL_CALLS_MAX) {
+        atomic_fetch_sub_explicit(call_count, 1, memory_order_relaxed);
+        return GYR_ERR_BACKPRESSURE;
+    }
     struct roll_call *call = memory_alloc(sizeof(*call));
     struct gyr_presence *presence = memory_alloc(sizeof(*presence));
     int err = GYR_ERR_MEMORY;
@@ -103,6 +108,7 @@ int gyr_presence(struct gyr_server *server, struct gyr_span room, unsigned core_
     if (err < 0) {
         memory_free(presence);
         memory_free(call);
+        atomic_fetch_sub_explicit(call_count, 1, memory_order_relaxed);
     }
     return err;
 }
@@ -110,6 +116,7 @@ int gyr_presence(struct gyr_server *server, struct gyr_span room, unsigned core_
 static void call_answered(struct gyr_core *core, void *arg)
 {
     const struct roll_call *call = arg;
+    atomic_fetch_sub_explicit(&hub_of_core(core)->roll_calls, 1, memory_order_relaxed);
     call->done(core, call->arg, call->presence);
 }
 
@@ -147,6 +154,8 @@ void attendance_done(struct hub *hub, void *request, int err, const struct gyr_s
     }
     struct gyr_core *core = hub_core_at(hub, call->core_index);
     if (engine_core_give(core, &call->letter, call_answered, call) < 0) { /* it has ended */
+        atomic_fetch_sub_explicit(&hub->cores[call->core_index]->roll_calls, 1,
+                                  memory_order_relaxed);
         memory_free(call->presence);
         memory_free(call);
     }

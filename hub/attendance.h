@@ -7,6 +7,8 @@
 #include "base/base.h"
 #include "gyr/gyr.h"
 
+#define ROLL_CALLS_MAX 64 /* of one core: each takes what the ids of the room take */
+
 struct hub;
 struct hub_core;
 struct room;

@@ -68,7 +68,13 @@ int backend_create(struct backend *backend, const struct gyr_backend *table,
     }
     backend->hub = *hub;
     backend->hub.size = sizeof(backend->hub);
-    err = table->create(&backend->hub, table->user, &backend->state, error);
+    struct gyr_error line = {""}; /* for backends there always is one */
+    err = table->create(&backend->hub, table->user, &backend->state, &line);
+    if (err < 0 && line.text[0] == '\0') {
+        (void)complain(error, table->name, "it cannot begin: ", gyr_strerror(err));
+    } else if (err < 0 && error != NULL) {
+        *error = line;
+    }
     if (err == 0) {
         backend->table = table;
     }

@@ -76,8 +76,9 @@ struct hub_core {
 
     /* Any thread. */
     alignas(CACHE_LINE) _Atomic(struct receipt *) completed; /* owned; `done` is to be called */
-    _Atomic uint64_t held; /* messages that others could not publish because of this core */
-    _Atomic bool ready;    /* on_publish_ready is to be called: others have made room */
+    _Atomic uint64_t held;       /* messages that others could not publish because of this core */
+    _Atomic bool ready;          /* on_publish_ready is to be called: others have made room */
+    _Atomic uint32_t roll_calls; /* of gyr_presence, that were not answered yet; a sum */
     struct snapshots snapshots;
 };
 
