@@ -11,6 +11,8 @@
 #include "hub/message.h"
 #include "hub/receipt.h"
 
+#define STALE_MAX 64 /* rooms of one name that may end while something is published to it */
+
 /* What a publish knows already when its backend gives it back within the call. */
 struct publish_context {
     struct room *room; /* the only one, if it has members on this core; or NULL */
@@ -40,9 +42,11 @@ static void publish_here(struct hub_core *core, const struct gyr_publication *pu
                          struct parcel_room *rooms, size_t room_count);
 static int publish_ring(struct hub *hub, struct hub_core *from,
                         const struct gyr_publication *publication, const struct room_ref *ref,
-                        bool is_member);
+                        bool is_member, bool *is_stale);
+static void claims_cancel(struct hub *hub, struct broadcast_claim *claims, size_t count);
 static int publish_lanes(struct hub *hub, struct hub_core *from,
-                         const struct gyr_publication *publication, const struct route *route);
+                         const struct gyr_publication *publication, const struct route *route,
+                         bool *is_stale);
 static void commit(struct hub *hub, struct hub_core *from, const struct broadcast_claim *claim,
                    struct broadcast_entry entry);
 static int lane_claim(struct hub *hub, struct hub_core *from, unsigned lane,
@@ -249,7 +253,6 @@ static int publish_room(struct hub *hub, struct hub_core *from,
     } else if (from != NULL) {
         room = rooms_find(from, name, hash);
     }
-    struct room_ref ref;
     if (room != NULL) {
         if (LIKELY(broadcast_may_bypass(hub->ring, room->shared->lane, &room->shared->interest,
                                         from->index))) {
@@ -258,12 +261,22 @@ static int publish_room(struct hub *hub, struct hub_core *from,
             publish_here(from, publication, &place, 1);
             return 0;
         }
-        ref = (struct room_ref){room->shared, room->generation};
-    } else if (!registry_find(hub->registry, name, hash, &ref) ||
-               broadcast_is_unwanted(hub->ring, &ref.shared->interest)) {
-        return publish_nobody(from, publication);
+        struct room_ref own = {room->shared, room->generation};
+        bool is_stale;
+        return publish_ring(hub, from, publication, &own, true, &is_stale);
     }
-    return publish_ring(hub, from, publication, &ref, room != NULL);
+    /* The room that was found may end, and one of its name begin, before there is a place. */
+    struct room_ref ref;
+    for (unsigned i = 0; i < STALE_MAX && registry_find(hub->registry, name, hash, &ref) &&
+                         !broadcast_is_unwanted(hub->ring, &ref.shared->interest);
+         i++) {
+        bool is_stale;
+        int err = publish_ring(hub, from, publication, &ref, false, &is_stale);
+        if (!is_stale) {
+            return err;
+        }
+    }
+    return publish_nobody(from, publication);
 }
 
 /* Where it stands in a history, and how many entries of the ring it is. */
@@ -292,11 +305,13 @@ static void publish_here(struct hub_core *core, const struct gyr_publication *pu
 
 /* ---- through the ring ------------------------------------------------------------------------ */
 
-/* To one room; what the ring carries is counted down by each core that takes it. */
+/* To one room; what the ring carries is counted down by each core that takes it. *is_stale: the room
+ * has ended meanwhile, and nothing was published. */
 static int publish_ring(struct hub *hub, struct hub_core *from,
                         const struct gyr_publication *publication, const struct room_ref *ref,
-                        bool is_member)
+                        bool is_member, bool *is_stale)
 {
+    *is_stale = false;
     struct receipt *receipt = publication->request;
     int err;
     struct message *message = message_create(hub, from, publication, ref, 1, &err);
@@ -310,8 +325,11 @@ static int publish_ring(struct hub *hub, struct hub_core *from,
         message_free(&message->shared);
         return err;
     }
-    if (!is_member && !registry_is_same(ref)) {
-        claim.target_count = 0; /* it has ended, and what was read is another room's */
+    if (!is_member && UNLIKELY(!registry_is_same(ref))) {
+        claims_cancel(hub, &claim, 1); /* what was read is another room's interest */
+        message_free(&message->shared);
+        *is_stale = true;
+        return 0;
     }
     struct broadcast_entry entry = {message, (uint64_t)ref->shared->index << 32 | ref->generation};
     struct parcel_room *place = message->parcel.rooms;
@@ -418,16 +436,22 @@ static void route_find(struct hub *hub, struct hub_core *from,
 static int publish_rooms(struct hub *hub, struct hub_core *from,
                          const struct gyr_publication *publication)
 {
-    struct route route = {0};
-    route_find(hub, from, publication, &route);
-    if (route.count == 0) {
-        return publish_nobody(from, publication);
-    }
-    if (!route.is_local) {
-        int err = publish_lanes(hub, from, publication, &route);
+    struct route route;
+    bool is_stale = true;
+    for (unsigned i = 0; i < STALE_MAX && is_stale; i++) {
+        is_stale = false;
+        route = (struct route){0};
+        route_find(hub, from, publication, &route);
+        if (route.count == 0) {
+            return publish_nobody(from, publication);
+        }
+        int err = route.is_local ? 0 : publish_lanes(hub, from, publication, &route, &is_stale);
         if (err < 0) {
             return err;
         }
+    }
+    if (is_stale) {
+        return publish_nobody(from, publication);
     }
     struct parcel_room places[MESSAGE_ROOMS_MAX];
     for (size_t i = 0; i < route.count; i++) {
@@ -494,8 +518,21 @@ static int claims_make(struct hub *hub, struct hub_core *from, const struct rout
     return 0;
 }
 
+/* Has one of its rooms ended since it was found? Those with members here have not. */
+static bool route_is_stale(const struct route *route)
+{
+    for (size_t i = 0; i < route->count; i++) {
+        if (!registry_is_same(&route->refs[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* *is_stale: as publish_ring. */
 static int publish_lanes(struct hub *hub, struct hub_core *from,
-                         const struct gyr_publication *publication, const struct route *route)
+                         const struct gyr_publication *publication, const struct route *route,
+                         bool *is_stale)
 {
     struct receipt *receipt = publication->request;
     size_t lane_count = (size_t)__builtin_popcount(route->lanes);
@@ -512,7 +549,11 @@ static int publish_lanes(struct hub *hub, struct hub_core *from,
     }
     struct parcel_room *places = message->parcel.rooms;
     err = claims_make(hub, from, route, claims, places);
-    if (err < 0) {
+    if (err == 0 && UNLIKELY(route_is_stale(route))) {
+        claims_cancel(hub, claims, lane_count);
+        *is_stale = true;
+    }
+    if (err < 0 || *is_stale) {
         message_free(&message->shared);
         memory_free(claims);
         return err;

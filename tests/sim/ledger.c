@@ -383,11 +383,6 @@ bool ledger_take(struct client *client, unsigned first_byte, struct span payload
     char text[LETTER_TEXT_SIZE];
     letter_text(world, letter, text);
     world_note(world, "client %u got %s", client->id, text);
-    if ((letter->got >> client->id & 1) != 0 &&
-        letter_may_repeat(world->ledger, letter, client->id)) {
-        letter->twice |= UINT64_C(1) << client->id;
-        return true;
-    }
     if ((letter->got >> client->id & 1) != 0) {
         world_fail(world, "client %u, core %u: got %s twice", client->id, guest->core_index, text);
     } else if (letter->returned != 0 && letter->result < 0) {
@@ -396,8 +391,7 @@ bool ledger_take(struct client *client, unsigned first_byte, struct span payload
     } else if ((letter->except >> client->id & 1) != 0 && !is_recovering(guest, letter)) {
         world_fail(world, "client %u, core %u: got %s, from which it is excepted", client->id,
                    guest->core_index, text);
-    } else if ((letter->failed >> client->id & 1) != 0 &&
-               !letter_may_repeat(world->ledger, letter, client->id)) {
+    } else if ((letter->failed >> client->id & 1) != 0) {
         world_fail(world, "client %u, core %u: got %s, and the publisher was told that it has not",
                    client->id, guest->core_index, text);
     } else if (!letter_may_reach(world->ledger, letter, client->id)) {

@@ -62,7 +62,6 @@ struct letter {
     unsigned done_count;
     struct gyr_published done;
     uint64_t failed; /* clients that `done` has named */
-    uint64_t twice;  /* clients that have got it once more */
     uint64_t got;    /* clients that have got it */
 };
 
@@ -191,8 +190,8 @@ bool letter_may_reach(const struct ledger *ledger, const struct letter *letter, 
 /* Has the client got something that was queued to it after this stamp, or come to a clean end? */
 bool guest_has_later(const struct world *world, unsigned client, uint64_t stamp);
 /* It was published to several rooms, of which the client has joined or left one meanwhile: the
- * cores take it from each room's lane by itself, so it may come twice, or not at all. */
-bool letter_may_repeat(const struct ledger *ledger, const struct letter *letter, unsigned client);
+ * cores take it from each room's lane by itself, so it may not come at all. */
+bool letter_may_miss(const struct ledger *ledger, const struct letter *letter, unsigned client);
 /* It was a member of this room (or open, with ROOM_ALL) all the time from `start` to `end`. */
 bool letter_must_reach(const struct world *world, unsigned room, unsigned client, uint64_t start,
                        uint64_t end);

@@ -59,7 +59,7 @@ bool letter_may_reach(const struct ledger *ledger, const struct letter *letter, 
     return false;
 }
 
-bool letter_may_repeat(const struct ledger *ledger, const struct letter *letter, unsigned client)
+bool letter_may_miss(const struct ledger *ledger, const struct letter *letter, unsigned client)
 {
     const struct guest *guest = &ledger->guests[client];
     for (unsigned i = 0; i < guest->stay_count && letter->listed_count > 1; i++) {
@@ -113,7 +113,7 @@ bool letter_must_reach(const struct world *world, unsigned room, unsigned client
 static bool is_missed(const struct ledger *ledger, const struct letter *letter, unsigned client)
 {
     uint64_t bit = UINT64_C(1) << client;
-    bool has_not = (letter->got & bit) == 0 || letter_may_repeat(ledger, letter, client);
+    bool has_not = (letter->got & bit) == 0 || letter_may_miss(ledger, letter, client);
     return letter->result == 0 && letter->listed_count != 0 && has_not &&
            (letter->except & bit) == 0 && letter_may_reach(ledger, letter, client);
 }
@@ -198,20 +198,6 @@ static bool has_behind(const struct ledger *ledger, const struct guest *guest,
     return false;
 }
 
-/* Who was a member from then on must get it: from its place on, if somebody was a member all along.
- * Otherwise the room may have ended and begun anew within the call, and that publishes to the room
- * that it has found. */
-static uint64_t due_of(const struct world *world, const struct letter *letter)
-{
-    for (unsigned i = 0; i <= world->client_count; i++) {
-        const struct guest *guest = &world->ledger->guests[i];
-        if (stay_over(guest, letter->listed[0], letter->called, letter->due) != NULL) {
-            return letter->due;
-        }
-    }
-    return letter->listed[0] == ROOM_ALL ? letter->due : letter->called;
-}
-
 /* It is certain that it should have got it. */
 static bool is_lost(const struct world *world, const struct letter *letter, unsigned client)
 {
@@ -221,13 +207,13 @@ static bool is_lost(const struct world *world, const struct letter *letter, unsi
         return false; /* what is taken back after on_close is told to the publisher only */
     }
     bool has_place = letter->listed_count == 1 && !letter->is_sequenced;
-    uint64_t start = has_place ? due_of(world, letter) : letter->called;
+    uint64_t start = has_place ? letter->due : letter->called;
     bool comes = guest_has_later(world, client, letter->settled);
     if (letter->listed[0] == ROOM_ALL) {
         return comes && guest->open_end <= start && guest->closing > letter->settled;
     }
     bool was_there = false;
-    if (letter_may_repeat(ledger, letter, client)) {
+    if (letter_may_miss(ledger, letter, client)) {
         return false;
     }
     for (unsigned i = 0; i < letter->listed_count; i++) {
@@ -323,11 +309,11 @@ static void completion_judge(struct world *world, const struct letter *letter)
     const struct ledger *ledger = world->ledger;
     uint64_t least = 0;
     uint64_t most = 0;
-    uint64_t due = letter->listed_count == 1 ? due_of(world, letter) : letter->called;
+    uint64_t due = letter->listed_count == 1 ? letter->due : letter->called;
     char text[LETTER_TEXT_SIZE];
     for (unsigned i = 0; i <= world->client_count; i++) {
         if ((letter->except >> i & 1) == 0 && letter_may_reach(ledger, letter, i)) {
-            most += letter_may_repeat(ledger, letter, i) ? 2 : 1;
+            most++;
             least += letter->listed_count == 1 && letter->settled != NEVER &&
                      letter_must_reach(world, letter->listed[0], i, due, letter->settled);
         }
