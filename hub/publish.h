@@ -9,6 +9,8 @@
 #include "base/base.h"
 #include "gyr/gyr_backend.h"
 
+#include <stdatomic.h>
+
 struct hub;
 struct hub_core;
 
@@ -27,8 +29,12 @@ MUST_CHECK int publish_local(struct hub *hub, struct hub_core *from,
 /* A publication that had a request comes to nothing. `from` as above. */
 void publish_failed(struct hub_core *from, void *request, int err);
 
-/* So many bytes of messages are not on their way any more. Any thread. */
-void publish_size_give(struct hub *hub, size_t size);
+/* Any thread: count bytes that are on their way in `total`, a field of the hub, up to
+ * broadcast_size_max; what is larger alone. GYR_ERR_BACKPRESSURE: and `from`, or core 0 for NULL,
+ * owes on_publish_ready when some were given back. */
+MUST_CHECK int publish_size_take(struct hub *hub, struct hub_core *from, _Atomic uint64_t *total,
+                                 size_t size);
+void publish_size_give(struct hub *hub, _Atomic uint64_t *total, size_t size);
 
 /* Is on_publish_ready to be called? `has_room`: the bell said that there is room in a lane. */
 MUST_CHECK bool publish_is_ready(struct hub_core *core, bool has_room);

@@ -647,6 +647,7 @@ TEST(receipt, receipt_of_a_message_dropped_for_a_newer_one_says_so)
 TEST(receipt, receipt_of_what_the_kernel_has_begun_to_take_waits_for_it)
 TEST(receipt, receipt_of_several_rooms_counts_each_member_once)
 TEST(receipt, receipt_of_several_lanes_has_a_time_limit_in_each)
+TEST(receipt, receipts_that_wait_have_a_bound)
 TEST(receipt, receipt_may_lead_to_the_next_publish)
 TEST(receipt, receipt_comes_when_the_core_ends_before_the_time_is_over)
 
