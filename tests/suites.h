@@ -665,6 +665,7 @@ TEST(recover, recover_leaves_no_gap_whatever_arrives_when)
 SUITE(recovery)
 TEST(recovery, recovery_misses_nothing_while_others_publish)
 TEST(recovery, recovery_says_what_cannot_be)
+TEST(recovery, recovery_takes_empty_messages_of_any_backend)
 
 SUITE(registry)
 TEST(registry, registry_room_lives_from_its_first_core_to_its_last)

@@ -3,7 +3,7 @@
  * misses nothing and gets nothing twice. */
 #include "hub/recovery.h"
 
-#include "gyr/gyr.h"
+#include "hub/backend.h"
 #include "tests/crowd_kit.h"
 #include "tests/engine_kit.h"
 #include "tests/parser_kit.h"
@@ -59,11 +59,12 @@ static void on_recovered(struct gyr_conn *conn, struct gyr_span room,
     }
 }
 
-static bool begin(struct party *party)
+static bool begin_with(struct party *party, const struct gyr_backend *backend)
 {
     if (!crowd_init(&party->crowd)) {
         return false;
     }
+    party->crowd.service.backend = backend;
     party->crowd.service.room_rules = &RULE;
     party->crowd.service.room_rule_count = 1;
     party->crowd.service.on_recovered = on_recovered;
@@ -76,6 +77,11 @@ static bool begin(struct party *party)
         crowd_connect_on(&party->crowd, &comer->client, i % 2, "", "");
     }
     return true;
+}
+
+static bool begin(struct party *party)
+{
+    return begin_with(party, NULL);
 }
 
 static void come_on(struct gyr_conn *conn, void *arg)
@@ -198,5 +204,50 @@ void recovery_says_what_cannot_be(void)
         EXPECT(others[i]->recovery.epoch == epoch && others[i]->recovery.offset == 0,
                "and where it stands");
     }
+    crowd_end(&party.crowd);
+}
+
+/* A backend that says nothing with no pointer. */
+static const struct gyr_backend_hub *bare_hub;
+
+static int bare_create(const struct gyr_backend_hub *hub, void *user, void **state,
+                       struct gyr_error *error)
+{
+    bare_hub = hub;
+    return backend_local.create(hub, user, state, error);
+}
+
+static int bare_history(void *state, unsigned core, struct gyr_span room,
+                        const struct gyr_room_rule *rule, uint64_t epoch, uint64_t offset,
+                        void *request)
+{
+    (void)state;
+    (void)room;
+    (void)rule;
+    const struct gyr_publication empty = {
+        .size = sizeof(empty), .opcode = GYR_TEXT, .epoch = epoch, .offset = offset + 1};
+    const struct gyr_backend_history history = {.size = sizeof(history),
+                                                .epoch = epoch,
+                                                .offset = offset + 1,
+                                                .publications = &empty,
+                                                .count = 1};
+    return bare_hub->history_done(bare_hub->state, core, request, &history);
+}
+
+void recovery_takes_empty_messages_of_any_backend(void)
+{
+    static struct party party;
+    struct gyr_backend bare = backend_local;
+    bare.create = bare_create;
+    bare.history = bare_history;
+    memset(&party, 0, sizeof(party));
+    if (!begin_with(&party, &bare)) {
+        return;
+    }
+    struct comer *comer = &party.comers[0];
+    comer->epoch = 7;
+    come(comer);
+    EXPECT(comer->recovery.recovered && comer->recovery.count == 1, "one was missed");
+    EXPECT(crowd_reads(&comer->client, ""), "this one");
     crowd_end(&party.crowd);
 }
