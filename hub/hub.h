@@ -71,7 +71,7 @@ struct hub_core {
     struct list cancel_next; /* struct receipt_part: to be taken back in the next turn ... */
     struct list cancel_now;  /* ... and in this one */
     bool refused; /* a full lane refused a publish of this core: on_publish_ready is owed */
-    bool ended;   /* core_stop has been called */
+    bool ended;   /* or not begun: nothing can be published here */
 
     /* Any thread. */
     alignas(CACHE_LINE) _Atomic(struct receipt *) completed; /* owned; `done` is to be called */

@@ -40,6 +40,7 @@ TEST(backend, scenario_105_a_backend_that_lacks_a_function_is_refused_by_its_nam
 TEST(backend, scenario_105_a_backend_needs_only_what_it_declares)
 TEST(backend, backend_that_is_no_backend_is_refused)
 TEST(backend, backend_that_cannot_begin_is_named)
+TEST(backend, backend_that_fails_on_a_core_leaves_nothing_to_publish_with_there)
 
 SUITE(backend_contract)
 TEST(backend_contract, backend_contract_is_kept_over_links_that_repeat_and_break)

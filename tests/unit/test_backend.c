@@ -3,6 +3,7 @@
  * that names it. */
 #include "hub/backend.h"
 
+#include "tests/engine_kit.h"
 #include "tests/parser_kit.h"
 
 #include <CUnit/CUnit.h>
@@ -116,4 +117,54 @@ void backend_that_cannot_begin_is_named(void)
     EXPECT(is_refused(&table, GYR_ERR_MEMORY, "backend \"mine\""), "though it says nothing");
     table.create = fails_with_a_line;
     EXPECT(is_refused(&table, GYR_ERR_UNSUPPORTED, "the line of the backend"), "its own words");
+}
+
+/* Core 1 fails to begin when core 0 has written to it. */
+static struct {
+    sem_t written;
+    int post_err;
+    int publish_err;
+} late;
+
+static void late_publish(struct gyr_core *core, void *arg)
+{
+    (void)arg;
+    late.publish_err = gyr_publish(core, GYR_SPAN("room"), GYR_TEXT, GYR_SPAN("text"));
+}
+
+static int late_core_start(void *state, unsigned core)
+{
+    if (core == 0) {
+        return backend_local.core_start(state, core);
+    }
+    kit_wait(&late.written);
+    return GYR_ERR_MEMORY;
+}
+
+static int late_on_core_start(struct gyr_core *core)
+{
+    late.post_err = gyr_post(gyr_core_server(core), 1, late_publish, NULL);
+    (void)sem_post(&late.written);
+    return 0;
+}
+
+void backend_that_fails_on_a_core_leaves_nothing_to_publish_with_there(void)
+{
+    struct gyr_backend table = backend_local;
+    struct gyr_service service = {
+        .size = sizeof(service), .backend = &table, .on_core_start = late_on_core_start};
+    struct gyr_server *server;
+    struct gyr_error error;
+    if (!kit_server_possible(2)) {
+        return;
+    }
+    struct gyr_config config = kit_server_config(2);
+    memset(&late, 0, sizeof(late));
+    (void)sem_init(&late.written, 0, 0);
+    table.core_start = late_core_start;
+    EXPECT_INT(gyr_server_create(&config, &service, &server, &error), 0, "made");
+    EXPECT_INT(gyr_server_start(server, &error), GYR_ERR_MEMORY, "and not started");
+    EXPECT_INT(late.post_err, 0, "a letter to the core that fails");
+    EXPECT_INT(late.publish_err, GYR_ERR_CLOSED, "was opened, and there is nothing there");
+    gyr_server_destroy(server);
 }
