@@ -453,7 +453,7 @@ static void message_taken(struct message *message)
 {
     /* Partner: message_free, behind the last reference; ours is given up later. */
     if (atomic_fetch_sub_explicit(&message->takers, 1, memory_order_acq_rel) == 1) {
-        message_size_give(message->hub, message->size);
+        message_size_give(message->hub, &message->hub->broadcast_size, message->size);
     }
 }
 

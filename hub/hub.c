@@ -111,6 +111,7 @@ static int hub_make(struct hub *hub, const struct engine_server *server, struct 
         if (is_made) {
             hub->cores[i]->hub = hub;
             hub->cores[i]->index = i;
+            hub->cores[i]->ended = true; /* letters are opened also if its start fails */
         }
     }
     if (!is_made) {
@@ -300,6 +301,7 @@ static int hub_core_start(void *state, struct gyr_core *core_public)
     engine_core_set_bell(core_public, broadcast_bell(hub->ring, core->index));
     (void)broadcast_join(hub->ring, PUBLISH_LANE_ALL, &hub->everybody, core->index);
     snapshots_begin(core);
+    core->ended = false;
     return 0;
 }
 

@@ -72,7 +72,7 @@ struct hub_core {
     struct list cancel_next; /* struct receipt_part: to be taken back in the next turn ... */
     struct list cancel_now;  /* ... and in this one */
     bool refused; /* a full lane refused a publish of this core: on_publish_ready is owed */
-    bool ended;   /* core_stop has been called */
+    bool ended;   /* or not begun: nothing can be published here */
 
     /* Any thread. */
     alignas(CACHE_LINE) _Atomic(struct receipt *) completed; /* owned; `done` is to be called */
@@ -102,9 +102,11 @@ struct hub {
 
     /* Any thread. */
     alignas(CACHE_LINE) _Atomic uint64_t broadcast_size; /* bytes of messages on their way */
+    _Atomic uint64_t receipt_size;  /* bytes of receipts whose `done` was not called yet */
     _Atomic uint64_t recovery_size; /* bytes of answers to gyr_join_since on their way */
-    _Atomic uint64_t size_waits[BROADCAST_WORDS_MAX]; /* cores that wait for that to fall (partner:
-                                                         the load in message_free) */
+    _Atomic uint64_t
+        size_waits[BROADCAST_WORDS_MAX]; /* cores that wait for the first two to fall (partner:
+                                                         message_size_give) */
     _Atomic uint32_t cores_ended;
     _Atomic bool refused;           /* a full lane refused a thread that is no core: core 0 owes
                              on_publish_ready (partner: publish_is_ready) */

@@ -7,8 +7,6 @@
 #include "hub/deliver.h"
 #include "hub/hub.h"
 
-static int size_take(struct hub *hub, struct hub_core *from, size_t size);
-
 struct parcel message_parcel(const struct hub *hub, const struct gyr_publication *publication)
 {
     struct gyr_span key = publication->key;
@@ -36,13 +34,13 @@ struct message *message_create(struct hub *hub, struct hub_core *from,
     size_t frame_size = engine_frame_size(publication->payload.size);
     size_t size =
         sizeof(struct message) + rooms_size + except_size + publication->key.size + frame_size;
-    *err = size_take(hub, from, size);
+    *err = message_size_take(hub, from, &hub->broadcast_size, size);
     if (*err < 0) {
         return NULL;
     }
     struct message *message = memory_take(size);
     if (message == NULL) {
-        message_size_give(hub, size);
+        message_size_give(hub, &hub->broadcast_size, size);
         *err = GYR_ERR_MEMORY;
         return NULL;
     }
@@ -84,24 +82,24 @@ void message_free(struct engine_shared *shared)
     bool is_counted = atomic_load_explicit(&message->takers, memory_order_relaxed) != 0;
     size_t size = is_counted ? message->size : 0;
     memory_free(message);
-    message_size_give(hub, size);
+    message_size_give(hub, &hub->broadcast_size, size);
 }
 
-static bool size_try(struct hub *hub, size_t size)
+static bool size_try(const struct hub *hub, _Atomic uint64_t *total, size_t size)
 {
-    uint64_t used = atomic_load_explicit(&hub->broadcast_size, memory_order_seq_cst);
+    uint64_t used = atomic_load_explicit(total, memory_order_seq_cst);
     do {
-        if (used + size > hub->config->broadcast_size_max) {
+        if (used != 0 && used + size > hub->config->broadcast_size_max) {
             return false;
         }
-    } while (!atomic_compare_exchange_weak_explicit(&hub->broadcast_size, &used, used + size,
-                                                    memory_order_seq_cst, memory_order_seq_cst));
+    } while (!atomic_compare_exchange_weak_explicit(total, &used, used + size, memory_order_seq_cst,
+                                                    memory_order_seq_cst));
     return true;
 }
 
-static int size_take(struct hub *hub, struct hub_core *from, size_t size)
+int message_size_take(struct hub *hub, struct hub_core *from, _Atomic uint64_t *total, size_t size)
 {
-    if (LIKELY(size_try(hub, size))) {
+    if (LIKELY(size_try(hub, total, size))) {
         return 0;
     }
     /* Partner: message_size_give. It sees who waits when it has given, or has given before we try
@@ -109,16 +107,16 @@ static int size_take(struct hub *hub, struct hub_core *from, size_t size)
     unsigned waiter = from != NULL ? from->index : 0;
     atomic_fetch_or_explicit(&hub->size_waits[waiter / 64], UINT64_C(1) << waiter % 64,
                              memory_order_seq_cst);
-    if (size_try(hub, size)) {
+    if (size_try(hub, total, size)) {
         return 0;
     }
     message_refused(hub, from);
     return GYR_ERR_BACKPRESSURE;
 }
 
-void message_size_give(struct hub *hub, size_t size)
+void message_size_give(struct hub *hub, _Atomic uint64_t *total, size_t size)
 {
-    atomic_fetch_sub_explicit(&hub->broadcast_size, size, memory_order_seq_cst);
+    atomic_fetch_sub_explicit(total, size, memory_order_seq_cst);
     for (unsigned i = 0; i * 64 < hub->core_count; i++) {
         if (LIKELY(atomic_load_explicit(&hub->size_waits[i], memory_order_seq_cst) == 0)) {
             continue;

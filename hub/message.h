@@ -81,8 +81,12 @@ struct message *message_create(struct hub *hub, struct hub_core *from,
 /* Any thread; also one that nobody has got. */
 void message_free(struct engine_shared *shared);
 
-/* So many bytes do not count against broadcast_size_max any more. Any thread. */
-void message_size_give(struct hub *hub, size_t size);
+/* Any thread: count bytes that are on their way in `total`, a field of the hub, up to
+ * broadcast_size_max; what is larger alone. GYR_ERR_BACKPRESSURE: and `from`, or core 0 for NULL,
+ * owes on_publish_ready when some were given back. */
+MUST_CHECK int message_size_take(struct hub *hub, struct hub_core *from, _Atomic uint64_t *total,
+                                 size_t size);
+void message_size_give(struct hub *hub, _Atomic uint64_t *total, size_t size);
 
 /* A publish of this core, or of another thread, was refused: count it. */
 void message_refused(struct hub *hub, struct hub_core *from);

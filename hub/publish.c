@@ -130,9 +130,9 @@ static int publish_checked(struct hub *hub, struct hub_core *from,
     }
     struct receipt *receipt = NULL;
     if (publish->done != NULL) {
-        receipt = receipt_create(hub, publish);
-        if (receipt == NULL) {
-            return GYR_ERR_MEMORY;
+        int err = receipt_create(hub, from, publish, &receipt);
+        if (err < 0) {
+            return err;
         }
     }
     struct gyr_publication publication = {

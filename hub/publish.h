@@ -9,6 +9,8 @@
 #include "base/base.h"
 #include "gyr/gyr_backend.h"
 
+#include <stdatomic.h>
+
 struct hub;
 struct hub_core;
 

@@ -8,6 +8,8 @@
 #include "hub/receipt.h"
 
 #include "hub/hub.h"
+#include "hub/message.h"
+#include "hub/publish.h"
 
 #define ERRORS_MIN 16U
 
@@ -25,15 +27,27 @@ static void part_settle(struct receipt_part *part);
 static void receipts_tell_all(struct hub_core *core, struct receipt *newest);
 static void receipt_tell(struct receipt *receipt, struct gyr_core *core);
 static void receipt_free(struct receipt *receipt);
+static void receipt_give(struct receipt *receipt);
 
 /* ---- from its publisher to its end ----------------------------------------------------------- */
 
-struct receipt *receipt_create(struct hub *hub, const struct gyr_publish *publish)
+/* Without the errors, which come when it is nearly through. */
+static size_t receipt_size(const struct hub *hub)
 {
-    struct receipt *receipt =
-        memory_alloc(sizeof(*receipt) + hub->core_count * sizeof(receipt->parts[0]));
+    return sizeof(struct receipt) + hub->core_count * sizeof(struct receipt_part);
+}
+
+int receipt_create(struct hub *hub, struct hub_core *from, const struct gyr_publish *publish,
+                   struct receipt **receipt_out)
+{
+    int err = message_size_take(hub, from, &hub->receipt_size, receipt_size(hub));
+    if (err < 0) {
+        return err;
+    }
+    struct receipt *receipt = memory_alloc(receipt_size(hub));
     if (receipt == NULL) {
-        return NULL;
+        message_size_give(hub, &hub->receipt_size, receipt_size(hub));
+        return GYR_ERR_MEMORY;
     }
     receipt->hub = hub;
     receipt->done = publish->done;
@@ -47,13 +61,14 @@ struct receipt *receipt_create(struct hub *hub, const struct gyr_publish *publis
         receipt->parts[i].track.done = part_on_track;
     }
     atomic_store_explicit(&receipt->pending, 1, memory_order_relaxed);
-    return receipt;
+    *receipt_out = receipt;
+    return 0;
 }
 
 void receipt_discard(struct receipt *receipt)
 {
     ASSERT(atomic_load_explicit(&receipt->pending, memory_order_relaxed) == 1);
-    receipt_free(receipt);
+    receipt_give(receipt);
 }
 
 static void receipt_free(struct receipt *receipt)
@@ -62,6 +77,13 @@ static void receipt_free(struct receipt *receipt)
         memory_free(receipt->parts[i].errors);
     }
     memory_free(receipt);
+}
+
+static void receipt_give(struct receipt *receipt)
+{
+    struct hub *hub = receipt->hub;
+    receipt_free(receipt);
+    message_size_give(hub, &hub->receipt_size, receipt_size(hub));
 }
 
 void receipt_expect(struct receipt *receipt, uint32_t count)
@@ -87,7 +109,7 @@ void receipt_release(struct receipt *receipt, uint32_t count, struct hub_core *c
     struct receipt *first = atomic_load_explicit(&target->completed, memory_order_relaxed);
     do {
         if (first == RECEIPTS_CLOSED) {
-            receipt_free(receipt);
+            receipt_give(receipt);
             return;
         }
         receipt->next = first;
@@ -282,7 +304,7 @@ static void receipts_tell_all(struct hub_core *core, struct receipt *newest)
     while (first != NULL) {
         struct receipt *next = first->next;
         receipt_tell(first, core->core);
-        receipt_free(first);
+        receipt_give(first);
         first = next;
     }
 }

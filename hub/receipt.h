@@ -53,8 +53,10 @@ struct receipt {
     struct receipt_part parts[]; /* of each core */
 };
 
-/* NULL: no memory. It has one pending: the publisher. */
-struct receipt *receipt_create(struct hub *hub, const struct gyr_publish *publish);
+/* It has one pending: the publisher, `from` or another thread. GYR_ERR_MEMORY;
+ * GYR_ERR_BACKPRESSURE: there are too many others. */
+MUST_CHECK int receipt_create(struct hub *hub, struct hub_core *from,
+                              const struct gyr_publish *publish, struct receipt **receipt);
 /* Nothing was published: `done` is not called. */
 void receipt_discard(struct receipt *receipt);
 

@@ -187,6 +187,16 @@ int recovery_done(struct hub *hub, void *request, const struct gyr_backend_histo
     return 0;
 }
 
+/* Returns the end of the copy. What is empty may be nowhere. */
+static char *span_copy(char *end, struct gyr_span *span)
+{
+    if (span->size != 0) {
+        memcpy(end, span->ptr, span->size);
+    }
+    span->ptr = end;
+    return end + span->size;
+}
+
 /* Copy the answer. GYR_ERR_BACKPRESSURE: there are too many others. */
 static int question_fill(struct question *question, const struct gyr_backend_history *history)
 {
@@ -217,12 +227,8 @@ static int question_fill(struct question *question, const struct gyr_backend_his
     for (size_t i = 0; i < history->count; i++) {
         struct gyr_publication *copy = &question->publications[i];
         *copy = history->publications[i];
-        memcpy(end, copy->payload.ptr, copy->payload.size);
-        copy->payload.ptr = end;
-        end += copy->payload.size;
-        memcpy(end, copy->key.ptr, copy->key.size);
-        copy->key.ptr = end;
-        end += copy->key.size;
+        end = span_copy(end, &copy->payload);
+        end = span_copy(end, &copy->key);
     }
     question->history.publications = question->publications;
     return 0;

@@ -56,6 +56,13 @@ TEST(backend_local, backend_local_tells_what_it_does_not_keep)
 TEST(backend_local, backend_local_knows_who_is_present)
 TEST(backend_local, backend_local_calls_nothing_after_its_end)
 
+SUITE(backend_start)
+TEST(backend_start, scenario_105_a_backend_that_lacks_a_function_is_refused_by_its_name)
+TEST(backend_start, scenario_105_a_backend_needs_only_what_it_declares)
+TEST(backend_start, backend_that_is_no_backend_is_refused)
+TEST(backend_start, backend_that_cannot_begin_is_named)
+TEST(backend_start, backend_that_fails_on_a_core_leaves_nothing_to_publish_with_there)
+
 SUITE(base64)
 TEST(base64, base64_agrees_with_rfc_4648_section_10)
 TEST(base64, base64_returns_every_byte_in_every_place)
@@ -660,6 +667,7 @@ TEST(receipt, receipt_of_a_message_dropped_for_a_newer_one_says_so)
 TEST(receipt, receipt_of_what_the_kernel_has_begun_to_take_waits_for_it)
 TEST(receipt, receipt_of_several_rooms_counts_each_member_once)
 TEST(receipt, receipt_of_several_lanes_has_a_time_limit_in_each)
+TEST(receipt, receipts_that_wait_have_a_bound)
 TEST(receipt, receipt_may_lead_to_the_next_publish)
 TEST(receipt, receipt_comes_when_the_core_ends_before_the_time_is_over)
 
@@ -686,6 +694,11 @@ TEST(recovery, recovery_done_knows_epoch_and_offset_of_a_publish)
 
 SUITE(recovery_cores)
 TEST(recovery_cores, recovery_is_whole_among_cores_and_threads)
+
+SUITE(recovery_party)
+TEST(recovery_party, recovery_misses_nothing_while_others_publish)
+TEST(recovery_party, recovery_says_what_cannot_be)
+TEST(recovery_party, recovery_takes_empty_messages_of_any_backend)
 
 SUITE(registry)
 TEST(registry, registry_room_lives_from_its_first_core_to_its_last)

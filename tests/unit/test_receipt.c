@@ -49,6 +49,7 @@ static void asked_begin(struct asked *asked, enum gyr_room_policy policy, uint32
 {
     memset(asked, 0, sizeof(*asked));
     hub_kit_init(&asked->hub);
+    asked->hub.kit.config.broadcast_size_max = 1U << 18;
     asked->rule = (struct gyr_room_rule){
         .size = sizeof(asked->rule),
         .pattern = GYR_LITERAL("*"),
@@ -335,7 +336,8 @@ void receipt_of_several_lanes_has_a_time_limit_in_each(void)
         block(&asked, 0);
         block(&asked, 3);
         asked.publish.timeout_ms = LIMITS[i];
-        struct receipt *receipt = receipt_create(asked.hub.hub, &asked.publish);
+        struct receipt *receipt;
+        EXPECT_INT(receipt_create(asked.hub.hub, NULL, &asked.publish, &receipt), 0, "a receipt");
         EXPECT_INT(publish_outside(&asked, ROOMS, 2, receipt), 0, "waits in both lanes");
         EXPECT_INT(publish_outside(&asked, ROOMS, 1, NULL), 0, "and a newer one in the first");
         kit_run(&asked.hub.kit); /* all of the first is done before the second is looked at */
@@ -345,6 +347,36 @@ void receipt_of_several_lanes_has_a_time_limit_in_each(void)
                "each by its name");
         hub_kit_end(&asked.hub);
     }
+}
+
+void receipts_that_wait_have_a_bound(void)
+{
+    struct asked asked;
+    asked_begin(&asked, GYR_ROOM_QUEUE, 0);
+    uint64_t max = asked.hub.hub->config->broadcast_size_max;
+    block(&asked, 0);
+    asked.publish.payload = GYR_SPAN("p");
+    asked.publish.timeout_ms = 1000000;
+    unsigned count = 0;
+    int err;
+    do {
+        uint64_t size = asked.hub.hub->receipt_size;
+        EXPECT(size <= max, "never more than may be");
+        err = gyr_publish_with(asked.hub.core->core, &asked.publish);
+        count += err == 0;
+    } while (err == 0 && count < max / sizeof(struct receipt));
+    EXPECT_INT(err, GYR_ERR_BACKPRESSURE, "too many");
+    kit_run(&asked.hub.kit);
+    EXPECT(asked.count == 0 && asked.hub.ready_count == 0, "one does not take any");
+    asked.publish.done = NULL;
+    EXPECT_INT(ask(&asked), 0, "without a receipt it goes on");
+    asked.hub.kit.fd = asked.fds[0];
+    fan_unblock(&asked.hub.kit);
+    kit_run(&asked.hub.kit);
+    EXPECT_INT(asked.count, count, "each was told");
+    EXPECT(asked.hub.ready_count != 0, "and that there is room");
+    EXPECT_INT(asked.hub.hub->receipt_size, 0, "nothing is left");
+    hub_kit_end(&asked.hub);
 }
 
 static void publish_again(struct gyr_core *core, void *arg, const struct gyr_published *published)
