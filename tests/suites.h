@@ -145,9 +145,6 @@ TEST(core, core_drain_waits_for_idle_peers_only_as_long_as_they_may_be_reading)
 TEST(core, core_drain_closes_idle_peers_that_answer_at_once)
 TEST(core, core_drain_cuts_what_is_left_at_its_deadline)
 
-SUITE(deliver)
-TEST(deliver, deliver_skips_a_room_that_has_ended_though_another_has_its_place)
-
 SUITE(deliver_cores)
 TEST(deliver_cores, scenario_108_on_two_cores_a_full_queue_drops_and_says_so)
 TEST(deliver_cores, scenario_108_on_two_cores_drop_newest_keeps_what_came_first)
