@@ -35,6 +35,9 @@ struct slow {
     unsigned last;       /* one more than the number of the last; 0: none */
     unsigned missed;     /* as it was told in on_drain */
     unsigned close_code; /* 0: no Close yet */
+    uint64_t bytes_in;   /* of core 1, before its Ping */
+    unsigned pongs;
+    unsigned behind_pong; /* messages that came behind the last */
     /* The answer to a publish. */
     sem_t done;
     struct gyr_published answer;
@@ -202,10 +205,14 @@ static bool slow_read(struct slow *slow)
         EXPECT(size == PAYLOAD_SIZE && number >= slow->last, "whole, in order, and once");
         slow->last = number + 1;
         slow->got++;
+        slow->behind_pong++;
     } else if (opcode == GYR_TEXT) {
         unsigned missed = 0;
         EXPECT(sscanf(payload, "missed %u", &missed) == 1, payload);
         slow->missed += missed;
+    } else if (opcode == 10) {
+        slow->pongs++;
+        slow->behind_pong = 0;
     } else if (opcode == 8) {
         slow->close_code = load_be16((const uint8_t *)payload);
     }
@@ -300,6 +307,37 @@ void scenario_108_on_two_cores_close_ends_the_slow_with_1013(void)
     EXPECT_INT(stats.closed_slow, 1, "one was closed");
     EXPECT(stats.dropped_close != 0 && slow.last == slow.got, "no gap before the Close");
     EXPECT(slow.got < MESSAGES, "and no more behind it");
+    slow_end(&slow);
+}
+
+static bool ping_has_come(void *arg)
+{
+    struct gyr_stats stats;
+    const struct slow *slow = arg;
+    gyr_server_stats(slow->crowd.server, 1, &stats, sizeof(stats));
+    return stats.bytes_in >= slow->bytes_in + 8;
+}
+
+/* Its queue is full, to less than a message. */
+void deliver_control_frames_are_exempt_from_the_limit_of_a_room(void)
+{
+    static const uint8_t PING[8] = {0x89, 0x82, 0, 0, 0, 0, 'h', 'i'};
+    struct slow slow;
+    struct gyr_stats stats;
+    if (!slow_begin(&slow, GYR_ROOM_DROP_NEWEST)) {
+        return;
+    }
+    while (stats_of(&slow).dropped_newest == 0 && slow.published < MESSAGES) {
+        publish(&slow, GYR_NO_TIMEOUT, false);
+    }
+    gyr_server_stats(slow.crowd.server, 1, &stats, sizeof(stats));
+    slow.bytes_in = stats.bytes_in;
+    EXPECT_INT(send(slow.slow.fd, PING, sizeof(PING), MSG_NOSIGNAL), sizeof(PING), "a Ping");
+    crowd_until(ping_has_come, &slow);
+    while (slow.got + slow.missed < slow.published && slow_read(&slow)) {
+    }
+    EXPECT_INT(slow.pongs, 1, "a Pong, though nothing else was taken any more");
+    EXPECT(slow.behind_pong >= QUEUE_MAX / FRAME_SIZE - 3, "and in front of what is queued");
     slow_end(&slow);
 }
 
