@@ -669,7 +669,8 @@ int publish_size_take(struct hub *hub, struct hub_core *from, _Atomic uint64_t *
     if (LIKELY(size_try(hub, total, size))) {
         return 0;
     }
-    /* Partner: publish_size_give. It sees who waits when it has given, or has given before we try again. */
+    /* Partner: publish_size_give. It sees who waits when it has given, or has given before we try
+     * again. */
     unsigned waiter = from != NULL ? from->index : 0;
     atomic_fetch_or_explicit(&hub->size_waits[waiter / 64], UINT64_C(1) << waiter % 64,
                              memory_order_seq_cst);
