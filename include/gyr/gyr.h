@@ -977,7 +977,8 @@ struct gyr_presence;
  * list is given away with that: release it with gyr_presence_free. GYR_ERR_UNSUPPORTED if the
  * room's rule does not ask for presence, or the backend knows none; GYR_ERR_STATE before the cores
  * are made; GYR_ERR_BACKPRESSURE while 64 such lists for this core are on their way;
- * GYR_ERR_ARGUMENT, GYR_ERR_MEMORY, GYR_ERR_CLOSED, what the backend says. Then `done` is not called. If the core ends before the answer is there, it is not called either. */
+ * GYR_ERR_ARGUMENT, GYR_ERR_MEMORY, GYR_ERR_CLOSED, what the backend says. Then `done` is not
+ * called. If the core ends before the answer is there, it is not called either. */
 GYR_API GYR_MUST_CHECK int
 gyr_presence(struct gyr_server *server, struct gyr_span room, unsigned core_index,
              void (*done)(struct gyr_core *core, void *arg, struct gyr_presence *presence),
