@@ -305,8 +305,8 @@ static void publish_here(struct hub_core *core, const struct gyr_publication *pu
 
 /* ---- through the ring ------------------------------------------------------------------------ */
 
-/* To one room; what the ring carries is counted down by each core that takes it. *is_stale: the room
- * has ended meanwhile, and nothing was published. */
+/* To one room; what the ring carries is counted down by each core that takes it. *is_stale: the
+ * room has ended meanwhile, and nothing was published. */
 static int publish_ring(struct hub *hub, struct hub_core *from,
                         const struct gyr_publication *publication, const struct room_ref *ref,
                         bool is_member, bool *is_stale)

@@ -343,7 +343,7 @@ void deliver_control_frames_are_exempt_from_the_limit_of_a_room(void)
 
 /* ---- time limits ----------------------------------------------------------------------------- */
 
-void scenario_99_on_two_cores_a_stalled_member_is_timed_out_and_others_are_not_delayed(void)
+void scenario_99_on_two_cores_a_stalled_member_is_timed_out_alone(void)
 {
     struct slow slow;
     if (!slow_begin(&slow, GYR_ROOM_DROP_NEWEST)) {

@@ -9,6 +9,7 @@
 #include <CUnit/TestRun.h>
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- joining and leaving while a message is on its way --------------------------------------- */
@@ -219,6 +220,79 @@ void publish_in_one_lane_does_not_wait_for_another(void)
         EXPECT_INT(err, lanes == 1 ? GYR_ERR_BACKPRESSURE : 0, "the same lane, or another");
         cores_let_go(&held);
         EXPECT(lanes == 1 || crowd_reads(&clients[1], "4"), "it came");
+        crowd_end(&of.crowd);
+    }
+}
+
+/* To two rooms on two lanes, of which one is full, one after the other. */
+void publish_to_several_rooms_of_which_one_is_full_is_refused_whole(void)
+{
+    static const struct gyr_span ROOMS[] = {GYR_LITERAL("first"), GYR_LITERAL("second")};
+    for (unsigned full = 0; full < 2; full++) {
+        struct cores of;
+        struct crowd_client clients[2];
+        struct cores_hold held = {.last = NULL};
+        struct gyr_publish both = cores_publish_to(ROOMS, 2, "both");
+        if (!cores_init(&of)) {
+            return;
+        }
+        of.crowd.config.broadcast_lanes = 2;
+        of.crowd.config.broadcast_entries = 2;
+        crowd_start(&of.crowd);
+        for (unsigned i = 0; i < 2; i++) {
+            crowd_connect_on(&of.crowd, &clients[i], 1, "", ROOMS[i].ptr);
+        }
+        cores_hold(&of, 1, &held);
+        EXPECT_INT(cores_publish(&of, 0, ROOMS[full].ptr, "1"), 0, "published");
+        EXPECT_INT(cores_publish(&of, 0, ROOMS[full].ptr, "2"), 0, "published");
+        EXPECT_INT(cores_publish_with(&of, 0, &both), GYR_ERR_BACKPRESSURE, "full");
+        EXPECT_INT(gyr_server_publish(of.crowd.server, &both), GYR_ERR_BACKPRESSURE, "full");
+        cores_let_go(&held);
+        kit_wait(&of.ready);
+        EXPECT(crowd_reads(&clients[full], "1") && crowd_reads(&clients[full], "2"), "these came");
+        EXPECT_INT(cores_publish_with(&of, 0, &both), 0, "there is room");
+        for (unsigned i = 0; i < 2; i++) {
+            EXPECT(crowd_reads(&clients[i], "both"), "it came, and nothing of what was refused");
+        }
+        const struct hub *hub = hub_of_server(of.crowd.server);
+        EXPECT_INT(atomic_load(&hub->broadcast_size), 0, "and nothing of it is left");
+        crowd_end(&of.crowd);
+    }
+}
+
+struct overtaker {
+    struct gyr_publish publish;
+    int err;
+};
+
+static void overtake(struct gyr_core *core, void *arg)
+{
+    struct overtaker *overtaker = arg;
+    overtaker->err = gyr_publish_with(core, &overtaker->publish);
+}
+
+/* To members of one core, which could have it past the ring: to a room, to two, and to everyone. */
+void publish_on_a_core_does_not_overtake_what_another_thread_has_published(void)
+{
+    static const struct gyr_span ROOMS[] = {GYR_LITERAL("lobby"), GYR_LITERAL("other")};
+    for (unsigned room_count = 0; room_count <= 2; room_count++) {
+        struct cores of;
+        struct crowd_client client;
+        struct overtaker overtaker = {.publish = cores_publish_to(ROOMS, room_count, "2")};
+        struct cores_hold held = {.last = overtake, .arg = &overtaker};
+        struct gyr_publish first = cores_publish_to(ROOMS, room_count, "1");
+        if (!cores_init(&of)) {
+            return;
+        }
+        (void)snprintf(of.crowd.config.cores, sizeof(of.crowd.config.cores), "%s",
+                       kit_server_config(1).cores);
+        crowd_start(&of.crowd);
+        crowd_connect_on(&of.crowd, &client, 0, "", "lobby");
+        cores_hold(&of, 0, &held);
+        EXPECT_INT(gyr_server_publish(of.crowd.server, &first), 0, "published");
+        cores_let_go(&held);
+        EXPECT_INT(overtaker.err, 0, "published");
+        EXPECT(crowd_reads(&client, "1") && crowd_reads(&client, "2"), "in the order of calls");
         crowd_end(&of.crowd);
     }
 }
