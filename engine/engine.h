@@ -151,7 +151,7 @@ void engine_shared_unref(struct engine_shared *shared);
  * Zero is nothing. Owned by whoever delivers; engine_fanout_end before it goes away. */
 struct engine_fanout {
     struct fanout_run *run; /* borrowed; NULL if nobody has to send any of it */
-    uint32_t run_size;      /* how large the last one grew */
+    uint32_t run_size;      /* how large the next one begins */
 };
 
 enum engine_delivered {

@@ -10,7 +10,7 @@
 #include "proto/ws_close.h"
 
 #define RUN_SIZE_MIN 256   /* of memory for messages that are not known yet */
-#define RUN_SIZE_MAX 32768 /* of one run, unless a single message is larger */
+#define RUN_SIZE_MAX 65536 /* of one run, unless a single message is larger */
 #define ENTRIES_FREE 4096  /* half of what entries take in memory, whatever the limit in bytes */
 
 static int run_take_shared(struct engine_delivery *delivery);
@@ -139,8 +139,9 @@ static uint8_t *run_append(struct engine_delivery *delivery, size_t size)
     if (run == NULL || run->capacity - run->size < size) {
         size_t wanted = 0;
         if (fanout != NULL) {
-            wanted = run != NULL ? (size_t)run->capacity * 2 : (size_t)fanout->run_size * 2;
+            wanted = run != NULL ? (size_t)run->capacity * 2 : (size_t)fanout->run_size;
             wanted = MIN(MAX(wanted, (size_t)RUN_SIZE_MIN), (size_t)RUN_SIZE_MAX);
+            fanout->run_size = (uint32_t)wanted;
         }
         struct fanout_run *grown = run_create(core, MAX(wanted, size));
         if (grown == NULL) {
@@ -190,7 +191,9 @@ static void run_unref(struct core *core, struct fanout_run *run)
     }
     if (run->fanout != NULL) {
         run->fanout->run = NULL;
-        run->fanout->run_size = run->size;
+        /* The next one begins as large as this had to be; less, when less has come for a while. */
+        uint32_t less = run->fanout->run_size - run->fanout->run_size / 8;
+        run->fanout->run_size = MAX(run->size, less);
     }
     if (run->shared != NULL) {
         core->shared_size -= run->size;

@@ -34,6 +34,11 @@ SUITE(attendance)
 TEST(attendance, attendance_knows_who_is_here_on_all_cores)
 TEST(attendance, attendance_refuses_what_cannot_be)
 
+SUITE(attendance_limit)
+TEST(attendance_limit, attendance_lists_members_with_an_id_of_all_cores)
+TEST(attendance_limit, attendance_refuses_what_cannot_be_known)
+TEST(attendance_limit, attendance_has_only_so_many_lists_on_their_way)
+
 SUITE(backend)
 TEST(backend, scenario_105_a_custom_backend_sees_exactly_what_happens)
 TEST(backend, scenario_105_a_backend_that_lacks_a_function_is_refused_by_name)
