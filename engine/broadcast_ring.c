@@ -81,6 +81,9 @@ static int lane_claim(struct broadcast_ring *ring, unsigned lane_index, uint64_t
                       unsigned *held_by);
 static bool lane_has_room(const struct broadcast_ring *ring, unsigned lane_index, uint64_t position,
                           unsigned *held_by);
+static inline void interest_read(const struct broadcast_ring *ring,
+                                 const struct broadcast_interest *interest,
+                                 struct broadcast_claim *claim, bool adds);
 static void entry_publish(struct broadcast_ring *ring, const struct broadcast_claim *claim,
                           struct broadcast_entry entry);
 static void waiting_tell(struct broadcast_ring *ring, const struct broadcast_claim *claim);
@@ -193,20 +196,29 @@ int broadcast_claim(struct broadcast_ring *ring, unsigned lane, unsigned from,
     claim->position = position;
     claim->lane = lane;
     claim->from = from;
-    memset(claim->targets, 0, ring->word_count * sizeof(claim->targets[0]));
-    broadcast_claim_also(ring, interest, claim);
+    interest_read(ring, interest, claim, false);
     return 0;
 }
 
 void broadcast_claim_also(const struct broadcast_ring *ring,
                           const struct broadcast_interest *interest, struct broadcast_claim *claim)
 {
-    claim->target_count = 0;
+    interest_read(ring, interest, claim, true);
+}
+
+/* Who wants it: they are the targets, or added to those that there are. */
+static inline void interest_read(const struct broadcast_ring *ring,
+                                 const struct broadcast_interest *interest,
+                                 struct broadcast_claim *claim, bool adds)
+{
+    unsigned count = 0;
     for (unsigned i = 0; i < ring->word_count; i++) {
         /* After the claim; partner: broadcast_join, which reads the tail after it has set a bit. */
-        claim->targets[i] |= atomic_load_explicit(&interest->words[i], memory_order_seq_cst);
-        claim->target_count += (unsigned)__builtin_popcountll(claim->targets[i]);
+        uint64_t word = atomic_load_explicit(&interest->words[i], memory_order_seq_cst);
+        claim->targets[i] = adds ? claim->targets[i] | word : word;
+        count += (unsigned)__builtin_popcountll(claim->targets[i]);
     }
+    claim->target_count = count;
 }
 
 static int lane_claim(struct broadcast_ring *ring, unsigned lane_index, uint64_t *position,
