@@ -403,6 +403,48 @@ void broadcast_ring_rings_once_for_a_batch_and_only_its_targets(void)
     kit_end(&kit);
 }
 
+static void kit_publish_later(struct kit *kit, unsigned from, uint64_t tag)
+{
+    struct broadcast_claim claim;
+    EXPECT_INT(kit_claim(kit, from, &claim), 0, "claimed");
+    broadcast_commit_later(kit->ring, &claim, (struct broadcast_entry){.item = kit, .tag = tag});
+}
+
+void broadcast_ring_owes_its_bells_until_they_are_rung_together(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.entry_count = 16;
+    kit_start(&kit);
+    kit_join(&kit, 1);
+    broadcast_ring_owed(kit.ring, 2);
+    EXPECT_INT(kit.wake_count[1], 0, "nothing is owed");
+    for (unsigned i = 0; i < 3; i++) {
+        kit_publish_later(&kit, 2, i);
+    }
+    EXPECT_INT(kit.wake_count[1], 0, "not rung yet");
+    EXPECT(!broadcast_has_news(broadcast_bell(kit.ring, 1)), "not at all");
+    broadcast_ring_owed(kit.ring, 2);
+    EXPECT_INT(kit.wake_count[1], 1, "once for three");
+    EXPECT_INT(kit.wake_count[0] + kit.wake_count[2], 0, "nobody else");
+    EXPECT_INT(broadcast_look(kit.ring, 1), 1, "in lane 0");
+    expect_drained(&kit, 1, "012.");
+    broadcast_ring_owed(kit.ring, 2);
+    EXPECT_INT(kit.wake_count[1], 1, "it was rung already");
+    for (unsigned i = 0; i < 4; i++) {
+        EXPECT_INT(kit.wake_count[1], 1, "still owed");
+        kit_publish_later(&kit, 2, i);
+    }
+    EXPECT_INT(kit.wake_count[1], 2, "a quarter of the lane is rung at once");
+    EXPECT_INT(broadcast_look(kit.ring, 1), 1, "in lane 0");
+    expect_drained(&kit, 1, "0123.");
+    kit_leave(&kit, 1);
+    kit_publish_later(&kit, 2, 9);
+    broadcast_ring_owed(kit.ring, 2);
+    EXPECT_INT(kit.wake_count[1], 2, "nobody wanted it");
+    kit_end(&kit);
+}
+
 void broadcast_ring_rings_for_what_comes_after_the_look(void)
 {
     struct kit kit;
