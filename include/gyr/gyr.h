@@ -391,7 +391,8 @@ struct gyr_service {
     void (*on_room)(struct gyr_core *core, struct gyr_span room, enum gyr_room_event event,
                     uint64_t event_number);
     /* There is room again for who was told GYR_ERR_BACKPRESSURE by gyr_publish and its kin: on the
-     * core that was refused; on core 0 for threads that are no core's. */
+     * core that was refused; on core 0 for threads that are no core's, perhaps before their call has
+     * returned. It may come early: then the next refusal is followed by another. */
     void (*on_publish_ready)(struct gyr_core *core);
     /* gyr_join_since has come to its end: what was missed, if `recovery->recovered`, has been
      * queued to this connection, and what follows it is being queued from now on. */
@@ -897,8 +898,9 @@ struct gyr_publish {
     struct gyr_span
         key; /* GYR_ROOM_CONFLATE: of whatever this is the newest state; up to 255 bytes;
                             size 0 is a key like others */
-    /* What became of it: called once on core done_core_index, after this call has returned 0,
-     * unless that core has ended by then. NULL: nobody asks, and nothing is counted. */
+    /* What became of it: called once on core done_core_index, if this call returns 0, unless that
+     * core has ended by then. Never within this call; but another core, or a thread that is no
+     * core's, may find that it was called before. NULL: nobody asks, and nothing is counted. */
     void (*done)(struct gyr_core *core, void *arg, const struct gyr_published *published);
     void *arg;
     unsigned done_core_index;
