@@ -75,9 +75,12 @@ struct hub_core {
     bool ended;   /* or not begun: nothing can be published here */
 
     /* Any thread. */
-    alignas(CACHE_LINE) _Atomic(struct receipt *) completed; /* owned; `done` is to be called */
-    _Atomic uint64_t held;       /* messages that others could not publish because of this core */
-    _Atomic bool ready;          /* on_publish_ready is to be called: others have made room */
+    /* Owned; `done` is to be called: pushed by receipt_release, taken by receipts_tell. */
+    alignas(CACHE_LINE) _Atomic(struct receipt *) completed;
+    _Atomic uint64_t held;       /* messages that others could not publish because of this core:
+                                    added by lane_claim, taken by core_count; a sum */
+    _Atomic bool ready;          /* on_publish_ready is to be called: set by hub_ready, taken by
+                                    publish_is_ready */
     _Atomic uint32_t roll_calls; /* of gyr_presence, that were not answered yet; a sum */
     struct snapshots snapshots;
 };
@@ -96,17 +99,16 @@ struct hub {
     struct registry *registry;   /* owned */
     struct names *names;         /* owned; hub/names.h */
     struct backend backend;
-    struct broadcast_interest
-        everybody; /* every core from its start to its end: for messages to all
-                                            WebSockets */
+    /* Every core from its start to its end: for messages to all WebSockets. */
+    struct broadcast_interest everybody;
 
     /* Any thread. */
     alignas(CACHE_LINE) _Atomic uint64_t broadcast_size; /* bytes of messages on their way */
     _Atomic uint64_t receipt_size;  /* bytes of receipts whose `done` was not called yet */
     _Atomic uint64_t recovery_size; /* bytes of answers to gyr_join_since on their way */
-    _Atomic uint64_t
-        size_waits[BROADCAST_WORDS_MAX]; /* cores that wait for the first two to fall (partner:
-                                                         message_size_give) */
+    /* Cores that wait for the first two to fall (partner: message_size_give). */
+    _Atomic uint64_t size_waits[BROADCAST_WORDS_MAX];
+    /* Raised by hub_core_stop; partner: has_ended. */
     _Atomic uint32_t cores_ended;
     _Atomic bool refused;           /* a full lane refused a thread that is no core: core 0 owes
                              on_publish_ready (partner: publish_is_ready) */
