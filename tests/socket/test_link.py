@@ -106,7 +106,7 @@ def program_with_the_shared_library_keeps_its_malloc():
 def library_exports_what_the_header_declares():
     header = (ROOT / "include/gyr/gyr.h").read_text()
     declared = set(re.findall(r"\b(gyr_\w+)\(", re.sub(r"/\*.*?\*/", "", header, flags=re.S)))
-    declared.discard("gyr_config_default")  # an inline function
+    declared -= {"gyr_config_default", "gyr_publish_default"}  # inline functions
     result = subprocess.run(["nm", "-D", "--defined-only", str(BUILD / "libgyr.so")],
                             capture_output=True, text=True, check=True)
     exported = {line.split()[2].split("@")[0] for line in result.stdout.splitlines() if line.split()[1] in "TDBRVW"}
