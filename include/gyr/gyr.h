@@ -924,7 +924,7 @@ static inline struct gyr_publish gyr_publish_default(void)
 
 /* On a core's thread: one message to every member of a room, whichever core it is on. It is framed
  * once, and it is queued to this core's members when this returns, so that a gyr_send that follows
- * comes behind it. (It is not with a cluster backend that orders the room, in a room with history,
+ * comes behind it; other cores are told when the callbacks of this core's turn have returned. (It is not with a cluster backend that orders the room, in a room with history,
  * and while another thread stands between claiming and filling its place in front of this one; then
  * it is queued as soon as can be.) Returns 0, also if the room does not exist, GYR_ERR_BACKPRESSURE
  * if a core has too much of what was published before still to read, or if too many receipts
