@@ -391,8 +391,8 @@ struct gyr_service {
     void (*on_room)(struct gyr_core *core, struct gyr_span room, enum gyr_room_event event,
                     uint64_t event_number);
     /* There is room again for who was told GYR_ERR_BACKPRESSURE by gyr_publish and its kin: on the
-     * core that was refused; on core 0 for threads that are no core's, perhaps before their call has
-     * returned. It may come early: then the next refusal is followed by another. */
+     * core that was refused; on core 0 for threads that are no core's, perhaps before their call
+     * has returned. It may come early: then the next refusal is followed by another. */
     void (*on_publish_ready)(struct gyr_core *core);
     /* gyr_join_since has come to its end: what was missed, if `recovery->recovered`, has been
      * queued to this connection, and what follows it is being queued from now on. */
