@@ -924,14 +924,15 @@ static inline struct gyr_publish gyr_publish_default(void)
 
 /* On a core's thread: one message to every member of a room, whichever core it is on. It is framed
  * once, and it is queued to this core's members when this returns, so that a gyr_send that follows
- * comes behind it; other cores are told when the callbacks of this core's turn have returned. (It is not with a cluster backend that orders the room, in a room with history,
- * and while another thread stands between claiming and filling its place in front of this one; then
- * it is queued as soon as can be.) Returns 0, also if the room does not exist, GYR_ERR_BACKPRESSURE
- * if a core has too much of what was published before still to read, or if too many receipts
- * (`done`) have not come yet: more than broadcast_size_max of each (nothing was published; wait for
+ * comes behind it; other cores are told when the callbacks of this core's turn have returned. (It
+ * is not with a cluster backend that orders the room, in a room with history, and while another
+ * thread stands between claiming and filling its place in front of this one; then it is queued as
+ * soon as can be.) Returns 0, also if the room does not exist, GYR_ERR_BACKPRESSURE if a core has
+ * too much of what was published before still to read, or if too many receipts (`done`) have not
+ * come yet: more than broadcast_size_max of each (nothing was published; wait for
  * on_publish_ready), GYR_ERR_ARGUMENT, also for a payload that does not fit in broadcast_size_max,
- * GYR_ERR_MEMORY, GYR_ERR_UNSUPPORTED for one of several rooms that keeps a history, GYR_ERR_CLOSED
- * in on_core_stop. */
+ * GYR_ERR_MEMORY, GYR_ERR_UNSUPPORTED for one of several rooms that keeps a history,
+ * GYR_ERR_CLOSED in on_core_stop. */
 GYR_API GYR_MUST_CHECK int gyr_publish(struct gyr_core *core, struct gyr_span room,
                                        enum gyr_opcode opcode, struct gyr_span payload);
 /* The same to all members but one: in a handler, from one member to the others. */
