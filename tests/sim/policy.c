@@ -461,7 +461,8 @@ void policy_bytes_heard(struct visit *visit, size_t size, unsigned message_count
     struct world *world = visit->world;
     struct client *client = visit->client;
     const struct gyr_config *config = &world->plan.config;
-    uint64_t now_ns = sim_now_ns(world->sim);
+    /* By the clock that the engine went by: the core may have stood still since then. */
+    uint64_t now_ns = world->cores[visit->core_index]->ring->now_ns;
     policy_sent(client); /* what is heard now was not until now */
     uint64_t count = client->heard_count + message_count;
     uint64_t bytes = client->heard_size + size;
