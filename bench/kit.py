@@ -35,6 +35,8 @@ class Job:
         def prepare():
             os.setsid()
             os.sched_setaffinity(0, core if isinstance(core, set) else {core})
+            if options.realtime:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
         output = open(log_path, "wb") if log_path else subprocess.PIPE
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output,

@@ -351,9 +351,11 @@ static void task_publish(struct gyr_core *core, void *argument)
     static const char payload[PAYLOAD_SIZE] = {0};
     char texts[PUBLISH_BATCH][32];
     struct gyr_span names[PUBLISH_BATCH];
+    uint64_t random_state = 0x9e3779b97f4a7c15u + task->first;
     for (uint32_t i = 0; i < task->count; i++) {
-        uint32_t at = task->first + i;
-        names[i] = room_name(task->scale, task->anywhere ? at : at % FEW_ROOMS, texts[i]);
+        uint64_t membership = task->anywhere ? random_next(&random_state) : task->first + i;
+        uint32_t limit = task->anywhere ? task->scale->room_count : FEW_ROOMS;
+        names[i] = room_name(task->scale, (uint32_t)(membership % limit), texts[i]);
     }
     uint64_t start_ns = clock_ns();
     uint32_t count = 0;
