@@ -35,8 +35,6 @@ TEST(attendance, attendance_knows_who_is_here_on_all_cores)
 TEST(attendance, attendance_refuses_what_cannot_be)
 
 SUITE(attendance_limit)
-TEST(attendance_limit, attendance_lists_members_with_an_id_of_all_cores)
-TEST(attendance_limit, attendance_refuses_what_cannot_be_known)
 TEST(attendance_limit, attendance_has_only_so_many_lists_on_their_way)
 
 SUITE(backend)
@@ -62,9 +60,6 @@ TEST(backend_local, backend_local_knows_who_is_present)
 TEST(backend_local, backend_local_calls_nothing_after_its_end)
 
 SUITE(backend_start)
-TEST(backend_start, scenario_105_a_backend_that_lacks_a_function_is_refused_by_its_name)
-TEST(backend_start, scenario_105_a_backend_needs_only_what_it_declares)
-TEST(backend_start, backend_that_is_no_backend_is_refused)
 TEST(backend_start, backend_that_cannot_begin_is_named)
 TEST(backend_start, backend_that_fails_on_a_core_leaves_nothing_to_publish_with_there)
 

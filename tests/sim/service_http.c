@@ -341,9 +341,10 @@ static int upgrade(struct visit *visit)
         return 0;
     }
     item_truncate(owed, last); /* nothing of it goes out */
-    if (err != GYR_ERR_MEMORY) {
+    if (err != GYR_ERR_MEMORY || (world->plan.excuses & EXCUSE_MEMORY) == 0) {
         world_fail(world, "gyr_upgrade returned %d", err);
     }
+    client->excuses |= EXCUSE_MEMORY; /* others may have taken it all, in this turn too: 503 */
     return err;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who is in a room, as gyr_presence says, with two cores and real sockets. */
+/* How many calls of gyr_presence may be on their way, with two cores and real sockets. */
 #include "hub/attendance.h"
 
 #include "gyr/gyr.h"
@@ -70,54 +70,6 @@ static bool are(struct crowd *crowd, const char *room, unsigned core, const char
     EXPECT_INT(listed.core, core, "on the core that was named");
     return listed.err == 0 && strlen(listed.ids) == strlen(ids) &&
            strspn(listed.ids, ids) == strlen(ids);
-}
-
-static void leave_on(struct gyr_conn *conn, void *arg)
-{
-    gyr_leave(conn, (struct gyr_span){arg, strlen(arg)});
-}
-
-void attendance_lists_members_with_an_id_of_all_cores(void)
-{
-    static char room[] = "room";
-    struct crowd crowd;
-    struct crowd_client clients[6];
-    if (!begin(&crowd)) {
-        return;
-    }
-    EXPECT(are(&crowd, "room", 1, ""), "nobody");
-    static const char *const IDS[] = {"a", "b", "c", "", "e", "f"};
-    for (unsigned i = 0; i < COUNT_OF(IDS); i++) {
-        crowd_connect_on(&crowd, &clients[i], i % 2, IDS[i], i < 5 ? "room" : "room2");
-    }
-    EXPECT(are(&crowd, "room", 0, "abce"), "who has one");
-    EXPECT(are(&crowd, "room2", 1, "f"), "of this room");
-    EXPECT(crowd_run(&crowd, clients[1].handle, leave_on, room), "left");
-    crowd_leave(&clients[2]);
-    crowd_until_ended(&crowd, clients[2].handle);
-    EXPECT(are(&crowd, "room", 0, "ae"), "and not who has left, or ended");
-    crowd_end(&crowd);
-}
-
-void attendance_refuses_what_cannot_be_known(void)
-{
-    static char large[GYR_ROOM_NAME_SIZE_MAX + 1];
-    struct crowd crowd;
-    if (!begin(&crowd)) {
-        return;
-    }
-    struct gyr_span too_long = {large, sizeof(large)};
-    struct gyr_server *server = crowd.server;
-    EXPECT_INT(gyr_presence(server, GYR_SPAN("other"), 0, on_listed, NULL), GYR_ERR_UNSUPPORTED,
-               "no rule");
-    EXPECT_INT(gyr_presence(server, GYR_SPAN("room"), CROWD_CORES, on_listed, NULL),
-               GYR_ERR_ARGUMENT, "no core");
-    EXPECT_INT(gyr_presence(server, GYR_SPAN("room"), UINT_MAX, on_listed, NULL), GYR_ERR_ARGUMENT,
-               "no core");
-    EXPECT_INT(gyr_presence(server, too_long, 0, on_listed, NULL), GYR_ERR_ARGUMENT, "no name");
-    EXPECT_INT(gyr_presence(server, GYR_SPAN("room"), 0, NULL, NULL), GYR_ERR_ARGUMENT,
-               "nobody to tell");
-    crowd_end(&crowd);
 }
 
 struct flood {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A backend that lacks something, or cannot begin, is found when the server is made, with a line
- * that names it. */
+/* A backend that cannot begin is found when the server is made, with a line that names it, and one
+ * that cannot begin on a core when it starts. */
 #include "hub/backend.h"
 
 #include "tests/engine_kit.h"
@@ -31,62 +31,6 @@ static bool is_refused(const struct gyr_backend *backend, int err_wanted, const 
         (void)printf("    %d: %s\n", err, error.text);
     }
     return is;
-}
-
-void scenario_105_a_backend_that_lacks_a_function_is_refused_by_its_name(void)
-{
-    struct gyr_backend table;
-#define LACKS(function)    \
-    table = backend_local; \
-    table.name = "mine";   \
-    table.function = NULL; \
-    (void)is_refused(&table, GYR_ERR_CONFIG, "\"mine\": it has no function `" #function "`");
-    LACKS(create)
-    LACKS(destroy)
-    LACKS(core_start)
-    LACKS(core_stop)
-    LACKS(work)
-    LACKS(publish)
-    LACKS(subscribe)
-    LACKS(unsubscribe)
-    LACKS(history)
-    LACKS(presence_add)
-    LACKS(presence_remove)
-    LACKS(presence)
-#undef LACKS
-}
-
-void scenario_105_a_backend_needs_only_what_it_declares(void)
-{
-    struct gyr_config config = gyr_config_default();
-    struct gyr_backend table = backend_local;
-    table.capabilities = GYR_BACKEND_ORDERS;
-    table.history = NULL;
-    table.presence_add = NULL;
-    table.presence_remove = NULL;
-    table.presence = NULL;
-    struct gyr_service service = {.size = sizeof(service), .backend = &table};
-    struct gyr_server *server;
-    struct gyr_error error;
-    config.connections_max = 16;
-    EXPECT_INT(gyr_server_create(&config, &service, &server, &error), 0, "neither of these");
-    gyr_server_destroy(server);
-}
-
-void backend_that_is_no_backend_is_refused(void)
-{
-    struct gyr_backend table = backend_local;
-    table.size--;
-    EXPECT(is_refused(&table, GYR_ERR_CONFIG, "gyr_backend.size"), "of another version");
-    table = backend_local;
-    table.name = NULL;
-    EXPECT(is_refused(&table, GYR_ERR_CONFIG, "gyr_backend.name"), "no name");
-    table.name = "";
-    EXPECT(is_refused(&table, GYR_ERR_CONFIG, "gyr_backend.name"), "an empty one");
-    table = backend_local;
-    table.name = "mine";
-    table.capabilities |= UINT32_C(1) << 31;
-    EXPECT(is_refused(&table, GYR_ERR_CONFIG, "\"mine\""), "it can what nobody knows");
 }
 
 static int fails_silently(const struct gyr_backend_hub *hub, void *user, void **state,
