@@ -55,6 +55,7 @@ void hub_kit_start(struct hub_kit *kit)
         .config = &kit->kit.config,
         .service = &kit->kit.service,
         .core_count = 1,
+        .point = kit->point,
     };
     void *state;
     struct gyr_error error;

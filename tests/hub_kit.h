@@ -14,6 +14,7 @@ struct hub_kit {
     struct kit_bytes news; /* a line for each on_room: "+name" or "-name" */
     uint64_t event_number; /* of the last of room "a" */
     unsigned ready_count;  /* on_publish_ready */
+    void (*point)(void *context, enum broadcast_point point); /* of the ring; set as config */
 };
 
 void hub_kit_init(struct hub_kit *kit);

@@ -663,6 +663,10 @@ SUITE(publish_members)
 TEST(publish_members, publish_of_large_messages_does_not_wait_for_who_does_not_read)
 TEST(publish_members, publish_to_several_rooms_comes_once_to_who_joins_or_leaves_one)
 
+SUITE(publish_stale)
+TEST(publish_stale, publish_reaches_a_room_that_begins_anew_before_it_has_a_place)
+TEST(publish_stale, publish_to_several_rooms_reaches_one_that_begins_anew)
+
 SUITE(rate)
 TEST(rate, rate_of_zero_is_no_limit)
 TEST(rate, rate_zero_is_a_full_bucket_at_any_time)
