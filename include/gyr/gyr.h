@@ -49,6 +49,11 @@ struct gyr_span {
 #define GYR_SPAN(text) ((struct gyr_span)GYR_LITERAL(text))
 #endif
 
+/* Where something was declared: "examples/chat.c:17". */
+#define GYR_AT          __FILE__ ":" GYR_AT_TEXT_(__LINE__)
+#define GYR_AT_TEXT_(x) GYR_AT_LINE_(x)
+#define GYR_AT_LINE_(x) #x
+
 /* One line of text for people: what was wrong, with which value, and what to do about it. */
 struct gyr_error {
     char text[320];

@@ -23,6 +23,8 @@
     X(RATE, -5010, 1008, 429, "a rate limit is exceeded; slow down")                              \
     X(EXISTS, -5011, 1008, 409, "this id is in use")                                              \
     X(NOT_FOUND, -5012, 1008, 404, "nobody has this id, or nothing this name")                    \
+    X(MESSAGE, -5013, 1007, 400, "the message does not fit its schema")                           \
+    X(REFUSED, -5014, 1008, 403, "the service refuses this")                                      \
     /* HTTP requests (RFC 9112). */                                                               \
     X(HTTP_REQUEST_LINE, -5101, 0, 400, "malformed request line (RFC 9112 section 3)")            \
     X(HTTP_METHOD, -5102, 0, 501, "method not implemented (RFC 9110 section 9.1)")                \
