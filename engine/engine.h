@@ -44,9 +44,8 @@ struct engine_layer {
     /* The server was told to stop, which takes `deadline_ms` at most, or has failed to start. Once,
      * wherever server_ready was called. It must not wait. */
     void (*server_stop)(void *state, uint32_t deadline_ms);
-    /* All cores have ended: wait for what has begun with the server. Any thread, any number of
-     * them, any number of times; also for a server that never was started. Before server_destroy it
-     * may not have been called at all. */
+    /* All cores have ended: wait for what has begun with the server. Any thread, several of them,
+     * several times; or, before server_destroy, never. */
     void (*server_wait)(void *state);
     /* Before on_core_start; all cores are made. */
     int (*core_start)(void *state, struct gyr_core *core);
