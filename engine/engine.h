@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "engine/broadcast_ring.h"
 #include "engine/error.h"
+#include "engine/log.h"
 #include "engine/memory.h"
 #include "engine/stats.h"
 #include "gyr/gyr.h"
@@ -127,6 +128,16 @@ MUST_CHECK int engine_core_give(struct gyr_core *core, struct engine_letter *let
 void *engine_core_alloc(struct gyr_core *core, size_t size);
 void engine_core_free(struct gyr_core *core, void *pointer, size_t size);
 
+/* A line of the log: begin, add values (engine/log.h), end. False: it is not wanted, or there have
+ * been too many. Of a core, on its thread; and of a server outside of its cores. */
+MUST_CHECK bool engine_core_log_begin(struct gyr_core *core, enum gyr_log_level level,
+                                      const char *event, struct log_line *line);
+void engine_core_log_end(struct gyr_core *core, struct log_line *line);
+MUST_CHECK bool engine_log_begin(const struct gyr_service *service, const struct gyr_config *config,
+                                 enum gyr_log_level level, const char *event,
+                                 struct log_line *line);
+void engine_log_end(const struct gyr_service *service, struct log_line *line);
+
 /* ---- connections ----------------------------------------------------------------------------- */
 
 /* Its number on its core, below engine_core_conns_max; used again after its end. */
@@ -151,6 +162,11 @@ static inline unsigned engine_handle_core(struct gyr_handle handle)
 {
     return (unsigned)(handle.id >> 48);
 }
+/* Keep a request beyond the callback that got it: a copy in `memory`, of engine_request_size bytes,
+ * aligned as pointers are; lives as long as that. */
+size_t engine_request_size(const struct gyr_request *request);
+const struct gyr_request *engine_request_keep(const struct gyr_request *request, void *memory);
+
 /* Any thread. */
 bool engine_handle_is_live(struct gyr_core *core_of_handle, struct gyr_handle handle);
 

@@ -228,3 +228,57 @@ bool engine_handle_is_live(struct gyr_core *core_public, struct gyr_handle handl
     return generation != 0 && atomic_load_explicit(&exchange_at(core, index)->generation,
                                                    memory_order_relaxed) == generation;
 }
+
+/* ---- requests that are kept ---- */
+
+struct kept_request {
+    struct gyr_request request;
+    struct http_request head; /* only as many fields as there are; the bytes follow */
+};
+
+static size_t kept_head_size(const struct gyr_request *request)
+{
+    return offsetof(struct http_request, fields) +
+           request->head->field_count * sizeof(struct http_field);
+}
+
+size_t engine_request_size(const struct gyr_request *request)
+{
+    return offsetof(struct kept_request, head) + kept_head_size(request) +
+           request->head->head_size;
+}
+
+const struct gyr_request *engine_request_keep(const struct gyr_request *request, void *memory)
+{
+    struct kept_request *kept = memory;
+    size_t head_size = kept_head_size(request);
+    uint8_t *bytes = (uint8_t *)&kept->head + head_size;
+    memcpy(&kept->head, request->head, head_size);
+    memcpy(bytes, request->bytes, request->head->head_size);
+    kept->request = (struct gyr_request){.head = &kept->head, .bytes = bytes};
+    return &kept->request;
+}
+
+/* ---- the log ---- */
+
+bool engine_core_log_begin(struct gyr_core *core, enum gyr_log_level level, const char *event,
+                           struct log_line *line)
+{
+    return report_begin((struct core *)core, level, event, line);
+}
+
+void engine_core_log_end(struct gyr_core *core, struct log_line *line)
+{
+    report_end((struct core *)core, line);
+}
+
+bool engine_log_begin(const struct gyr_service *service, const struct gyr_config *config,
+                      enum gyr_log_level level, const char *event, struct log_line *line)
+{
+    return report_server_begin(service, config, level, event, line);
+}
+
+void engine_log_end(const struct gyr_service *service, struct log_line *line)
+{
+    report_server_end(service, line);
+}

@@ -153,6 +153,9 @@ static void session_result(struct transport *transport)
     int result = exchange->result;
     exchange->flags &= (uint16_t) ~(EXCHANGE_F_RESULT | EXCHANGE_F_PENDING);
     session_wait_ended(transport);
+    if (transport->core->service->on_finish != NULL) {
+        result = transport->core->service->on_finish(exchange, result);
+    }
     if (transport->session == SESSION_WS) {
         session_ws_result(transport, result);
     } else {
