@@ -74,20 +74,6 @@ bool engine_server_is_made(const struct gyr_server *server);
 /* Was it started, or any of its cores run? Any thread. */
 bool engine_server_has_begun(struct gyr_server *server);
 
-/* What a line of the log says beside its event: a text, or if that is NULL a number. Names are
- * ours: lower case, digits, "_" and ".". */
-struct engine_log_value {
-    const char *name;
-    const char *text;
-    int64_t number;
-};
-
-/* Any thread, cores' too, while the server lives: a line for on_log, which is called by this thread
- * before this returns. At most log_rate_max a second of all that come this way; what is dropped is
- * counted in a line. */
-void engine_server_log(struct gyr_server *server, enum gyr_log_level level, const char *event,
-                       const struct engine_log_value *values, size_t value_count);
-
 /* ---- cores ----------------------------------------------------------------------------------- */
 
 const struct gyr_config *engine_core_config(const struct gyr_core *core);
@@ -137,6 +123,11 @@ MUST_CHECK bool engine_log_begin(const struct gyr_service *service, const struct
                                  enum gyr_log_level level, const char *event,
                                  struct log_line *line);
 void engine_log_end(const struct gyr_service *service, struct log_line *line);
+/* The same of a server from any thread, a core's too, while the server lives: at most log_rate_max a
+ * second of all that come this way; what is dropped is counted in a line. */
+MUST_CHECK bool engine_server_log_begin(struct gyr_server *server, enum gyr_log_level level,
+                                        const char *event, struct log_line *line);
+void engine_server_log_end(struct gyr_server *server, struct log_line *line);
 
 /* ---- connections ----------------------------------------------------------------------------- */
 

@@ -131,15 +131,18 @@ static void failure_log(const struct gyr_worker_run *run, int err, enum gyr_work
         [GYR_WORKER_RESTART] = "restart",
         [GYR_WORKER_STOP] = "stop",
     };
-    const struct engine_log_value values[] = {
-        {.name = "worker", .text = run->worker.name},
-        {.name = "result", .number = err},
-        {.name = "error", .text = gyr_strerror(err)},
-        {.name = "follows", .text = FOLLOWS[follows]},
-        {.name = "delay_ms", .number = run->restart_ms},
-    };
-    size_t count = COUNT_OF(values) - (follows != GYR_WORKER_RESTART);
-    engine_server_log(run->server, GYR_LOG_ERROR, "worker.failed", values, count);
+    struct log_line line;
+    if (!engine_server_log_begin(run->server, GYR_LOG_ERROR, "worker.failed", &line)) {
+        return;
+    }
+    log_text(&line, "worker", run->worker.name);
+    log_signed(&line, "result", err);
+    log_text(&line, "error", gyr_strerror(err));
+    log_text(&line, "follows", FOLLOWS[follows]);
+    if (follows == GYR_WORKER_RESTART) {
+        log_number(&line, "delay_ms", run->restart_ms);
+    }
+    engine_server_log_end(run->server, &line);
 }
 
 void worker_begin_anew(struct gyr_worker_run *run)

@@ -272,9 +272,11 @@ void staff_wait(struct staff *staff, struct gyr_server *server)
         unsigned left_count = crew_wait(crew, staff->end_ns);
         for (unsigned k = 0; k < crew->run_count && left_count != 0; k++) {
             struct gyr_worker_run *run = &crew->runs[k];
-            if (atomic_load_explicit(&run->is_left, memory_order_relaxed)) {
-                const struct engine_log_value value = {.name = "worker", .text = run->worker.name};
-                engine_server_log(server, GYR_LOG_ERROR, "worker.left", &value, 1);
+            struct log_line line;
+            if (atomic_load_explicit(&run->is_left, memory_order_relaxed) &&
+                engine_server_log_begin(server, GYR_LOG_ERROR, "worker.left", &line)) {
+                log_text(&line, "worker", run->worker.name);
+                engine_server_log_end(server, &line);
             }
         }
     }
