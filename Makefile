@@ -80,7 +80,7 @@ SRC_TESTLIB := $(wildcard engine/ring_sim*.c)
 SRC_C := $(filter-out $(SRC_TESTLIB),$(foreach dir,$(LAYERS),$(wildcard $(dir)/*.c)))
 SRC_CXX := $(wildcard base/simdjson_shim.cpp)
 SRC_SIM := $(wildcard tests/sim/main.c)
-SRC_TESTS := $(filter-out $(SRC_SIM),$(foreach dir,. unit sim socket,$(wildcard tests/$(dir)/*.c)))
+SRC_TESTS := $(filter-out $(SRC_SIM),$(foreach dir,. unit sim socket scenarios,$(wildcard tests/$(dir)/*.c)))
 SRC_TESTS := $(patsubst tests/./%,tests/%,$(SRC_TESTS))
 SRC_EXAMPLES := $(wildcard examples/*.c)
 # examples/NAME_*.c are parts of examples/NAME.c, and examples/common_*.c of all of them.
@@ -168,8 +168,9 @@ bench: ## the benchmarks of bench/ (BENCH="E1 H1" for some of them)
 format: ## let clang-format rewrite the sources
 	@clang-format -i $(FORMATTED)
 
-docs: $(B)/bin/config-table ## write the tables of docs/configuration.md
+docs: $(B)/bin/config-table ## write the tables of docs/configuration.md, and docs/api
 	@tools/config_doc --write $<
+	@tools/api_doc --write
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -326,7 +327,7 @@ build/fuzz/obj/%.o: %.cpp Makefile
 # ---- make check --------------------------------------------------------------------------------
 
 FORMATTED := $(foreach dir,$(LAYERS) include/gyr examples bench tests tests/unit tests/sim \
-    tests/socket tests/fuzz,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
+    tests/socket tests/scenarios tests/fuzz,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
 # Lists for the preprocessor that read best one entry a line.
 FORMATTED := $(filter-out tests/suites.h tests/options.h,$(FORMATTED))
 HEADERS := $(foreach dir,$(LAYERS) include/gyr,$(wildcard $(dir)/*.h))
@@ -343,6 +344,7 @@ check-style:
 check-docs: $(B)/bin/config-table
 	$(call say,DOCS,)
 	$(Q)tools/config_doc --check $<
+	$(Q)tools/api_doc --check
 
 # Every header stands alone.
 check-headers: $(HEADERS:%=$(O)/%.checked)
