@@ -1015,6 +1015,10 @@ TEST(stats, stats_sum_adds_every_counter)
 TEST(stats, stats_count_requests_and_messages)
 TEST(stats, stats_count_every_byte_once)
 
+SUITE(tag_name)
+TEST(tag_name, tag_name_is_as_the_convention_says)
+TEST(tag_name, tag_name_takes_every_byte_and_keeps_its_size)
+
 SUITE(timer)
 TEST(timer, timer_wheel_agrees_with_naive_model)
 TEST(timer, timer_expires_at_its_very_millisecond)
