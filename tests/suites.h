@@ -201,6 +201,13 @@ TEST(exchange, exchange_pause_stops_behind_the_current_message)
 TEST(exchange, exchange_timer_fires_once_and_can_be_moved_or_stopped)
 TEST(exchange, exchange_names_become_stale_when_it_ends)
 
+SUITE(exchange_finish)
+TEST(exchange_finish, exchange_on_finish_answers_behind_a_wait)
+TEST(exchange_finish, exchange_on_finish_may_wait_again)
+TEST(exchange_finish, exchange_on_finish_can_refuse)
+TEST(exchange_finish, exchange_on_finish_closes_a_websocket_with_its_error)
+TEST(exchange_finish, exchange_a_kept_request_outlives_its_callback)
+
 SUITE(exchange_limits)
 TEST(exchange_limits, exchange_limits_the_memory_of_many_tiny_messages)
 TEST(exchange_limits, exchange_sends_one_close_whatever_on_open_does)
