@@ -80,7 +80,7 @@ SRC_TESTLIB := $(wildcard engine/ring_sim*.c)
 SRC_C := $(filter-out $(SRC_TESTLIB),$(foreach dir,$(LAYERS),$(wildcard $(dir)/*.c)))
 SRC_CXX := $(wildcard base/simdjson_shim.cpp)
 SRC_SIM := $(wildcard tests/sim/main.c)
-SRC_TESTS := $(filter-out $(SRC_SIM),$(foreach dir,. unit sim socket,$(wildcard tests/$(dir)/*.c)))
+SRC_TESTS := $(filter-out $(SRC_SIM),$(foreach dir,. unit sim socket scenarios,$(wildcard tests/$(dir)/*.c)))
 SRC_TESTS := $(patsubst tests/./%,tests/%,$(SRC_TESTS))
 SRC_EXAMPLES := $(wildcard examples/*.c)
 # examples/NAME_*.c are parts of examples/NAME.c, and examples/common_*.c of all of them.
@@ -326,7 +326,7 @@ build/fuzz/obj/%.o: %.cpp Makefile
 # ---- make check --------------------------------------------------------------------------------
 
 FORMATTED := $(foreach dir,$(LAYERS) include/gyr examples bench tests tests/unit tests/sim \
-    tests/socket tests/fuzz,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
+    tests/socket tests/scenarios tests/fuzz,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
 # Lists for the preprocessor that read best one entry a line.
 FORMATTED := $(filter-out tests/suites.h tests/options.h,$(FORMATTED))
 HEADERS := $(foreach dir,$(LAYERS) include/gyr,$(wildcard $(dir)/*.h))

@@ -577,6 +577,10 @@ static void drain_begin(struct core *core)
 {
     core->state = CORE_DRAINING;
     report_core(core, "core.stop");
+    const struct engine_layer *layer = core->index == 0 ? core->layer : NULL;
+    if (layer != NULL && layer->server_stop != NULL) {
+        layer->server_stop(core->layer_state, core->config->shutdown_deadline_ms);
+    }
     core->drain_start_ms = core->now_ms;
     core->drain_next = CORE_REFUSALS_MAX;
     core->drain_total = core->slots.used - CORE_REFUSALS_MAX;

@@ -29,13 +29,26 @@ struct engine_server {
     void (*point)(void *context, enum broadcast_point point);
 };
 
-/* What the engine calls in a layer of the library. All but server_create, server_destroy and
- * server_ended are on the core's thread. */
+/* What the engine calls in a layer of the library. All but server_create, server_wait and
+ * server_destroy are on a core's thread: those of the server on that of core 0. The four from
+ * server_ready on may be NULL. */
 struct engine_layer {
     /* The server is made and checked; *state is the layer's, and given to all others. */
     int (*server_create)(const struct engine_server *server, void **state, struct gyr_error *error);
     /* The server is being released, or server_create of somebody has failed. */
     void (*server_destroy)(void *state);
+    /* All cores are made and core 0 has begun. Make ready what shall begin with the server; it may
+     * still fail to start. An error, with its line, makes it fail; then server_stop follows, too. */
+    int (*server_ready)(void *state, struct gyr_error *error);
+    /* All cores have begun: connections are accepted. */
+    void (*server_start)(void *state);
+    /* The server was told to stop, which takes `deadline_ms` at most, or has failed to start. Once,
+     * wherever server_ready was called. It must not wait. */
+    void (*server_stop)(void *state, uint32_t deadline_ms);
+    /* All cores have ended: wait for what has begun with the server. Any thread, any number of
+     * them, any number of times; also for a server that never was started. Before server_destroy it
+     * may not have been called at all. */
+    void (*server_wait)(void *state);
     /* Before on_core_start; all cores are made. */
     int (*core_start)(void *state, struct gyr_core *core);
     /* The core has no connection any more, and will have none; before on_core_stop. Called wherever
@@ -59,6 +72,22 @@ void *engine_server_state(const struct gyr_server *server);
 void *engine_core_state(const struct gyr_core *core);
 /* Are all cores made, so that gyr_post may be called? Any thread. */
 bool engine_server_is_made(const struct gyr_server *server);
+/* Was it started, or any of its cores run? Any thread. */
+bool engine_server_has_begun(struct gyr_server *server);
+
+/* What a line of the log says beside its event: a text, or if that is NULL a number. Names are
+ * ours: lower case, digits, "_" and ".". */
+struct engine_log_value {
+    const char *name;
+    const char *text;
+    int64_t number;
+};
+
+/* Any thread, cores' too, while the server lives: a line for on_log, which is called by this thread
+ * before this returns. At most log_rate_max a second of all that come this way; what is dropped is
+ * counted in a line. */
+void engine_server_log(struct gyr_server *server, enum gyr_log_level level, const char *event,
+                       const struct engine_log_value *values, size_t value_count);
 
 /* ---- cores ----------------------------------------------------------------------------------- */
 

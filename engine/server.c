@@ -19,7 +19,6 @@ static int server_allocate(struct gyr_server *server, const struct gyr_settings 
                            struct gyr_error *error);
 static int server_take_layer(struct gyr_server *server, const struct engine_layer *layer,
                              struct gyr_error *error);
-static bool server_has_begun(struct gyr_server *server);
 static int listener_add(struct gyr_server *server, const struct listener_address *address,
                         struct gyr_error *error);
 
@@ -42,6 +41,7 @@ int engine_server_create(const struct gyr_settings *settings, const struct gyr_s
     server->ring_ops = server->config.ring == GYR_RING_EPOLL ? &ring_epoll_ops : &ring_uring_ops;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->change, NULL);
+    pthread_mutex_init(&server->log_lock, NULL);
     int err = server_allocate(server, settings, error);
     if (err == 0 && layer != NULL) {
         err = server_take_layer(server, layer, error);
@@ -102,7 +102,7 @@ static int server_allocate(struct gyr_server *server, const struct gyr_settings 
     return 0;
 }
 
-static bool server_has_begun(struct gyr_server *server)
+bool engine_server_has_begun(struct gyr_server *server)
 {
     pthread_mutex_lock(&server->lock);
     bool begun = server->way != SERVER_NOT_STARTED;
@@ -113,7 +113,7 @@ static bool server_has_begun(struct gyr_server *server)
 int gyr_server_listen(struct gyr_server *server, const char *text, struct gyr_error *error)
 {
     struct listener_address address;
-    if (server_has_begun(server)) {
+    if (engine_server_has_begun(server)) {
         return ERROR_SET(error, GYR_ERR_STATE, "%s: the server was started already", text);
     }
     int err = listener_parse(text, &address, error);
@@ -155,7 +155,7 @@ static int listener_add(struct gyr_server *server, const struct listener_address
 
 int gyr_server_adopt(struct gyr_server *server, int fd, struct gyr_error *error)
 {
-    if (server_has_begun(server)) {
+    if (engine_server_has_begun(server)) {
         return ERROR_SET(error, GYR_ERR_STATE, "descriptor %d: the server was started already", fd);
     }
     if (server->listener_count == SERVER_LISTENERS_MAX) {
@@ -258,6 +258,9 @@ void gyr_server_wait(struct gyr_server *server)
     for (unsigned i = 0; i < thread_count; i++) {
         pthread_join(server->threads[i], NULL);
     }
+    if (server->layer != NULL && server->layer->server_wait != NULL) {
+        server->layer->server_wait(server->layer_state);
+    }
 }
 
 void gyr_server_destroy(struct gyr_server *server)
@@ -293,6 +296,7 @@ void gyr_server_destroy(struct gyr_server *server)
     memory_free(server->cores);
     memory_free(server->threads);
     memory_free(server->run);
+    pthread_mutex_destroy(&server->log_lock);
     pthread_cond_destroy(&server->change);
     pthread_mutex_destroy(&server->lock);
     memory_free(server);

@@ -59,6 +59,9 @@ struct gyr_server {
     int err;                         /* of the first core that failed */
     struct gyr_error error;
 
+    pthread_mutex_t log_lock; /* of lines that are no core's; guards what follows */
+    struct log_gate log_gate;
+
     _Atomic bool cores_made; /* every core is; set once, under the lock */
     _Atomic bool stop_requested;
 };

@@ -148,6 +148,10 @@ static int server_core_run(struct gyr_server *server, unsigned index, struct gyr
     if (err == 0) {
         err = core_begin(core, &failed);
     }
+    const struct engine_layer *layer = err == 0 && index == 0 ? server->layer : NULL;
+    if (layer != NULL && layer->server_ready != NULL) {
+        err = layer->server_ready(server->layer_state, &failed);
+    }
     err = server_all_ready(server, err, &failed);
     if (err == 0) {
         ASSERT(core != NULL);
@@ -155,6 +159,9 @@ static int server_core_run(struct gyr_server *server, unsigned index, struct gyr
             report_start(server);
         }
         core_take_listeners(server, core, index);
+        if (layer != NULL && layer->server_start != NULL) {
+            layer->server_start(server->layer_state);
+        }
         /* Partner: gyr_server_stop, which stores the request before it looks for the cores. */
         if (atomic_load_explicit(&server->stop_requested, memory_order_seq_cst)) {
             core_stop(core);
@@ -163,6 +170,9 @@ static int server_core_run(struct gyr_server *server, unsigned index, struct gyr
         }
     } else {
         error_write(error, "%s", failed.text);
+        if (layer != NULL && layer->server_stop != NULL) {
+            layer->server_stop(server->layer_state, server->config.shutdown_deadline_ms);
+        }
     }
     if (core != NULL) {
         core_destroy(core);

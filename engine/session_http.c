@@ -593,8 +593,16 @@ void session_http_on_limit(struct transport *transport)
 
 void session_http_drain(struct transport *transport)
 {
+    const struct core *core = transport->core;
     transport->flags |= TRANSPORT_F_LAST_REQUEST;
-    if (transport->http.partial != NULL) {
+    /* A request is on its way, or very likely so after an accept: it would wait for an answer. On
+     * a connection that was used before, an answer that nobody asked for could be taken for that of
+     * a later request; its client expects that it may end (RFC 9112 section 9.5). */
+    if (core->state == CORE_DRAINING && (transport->flags & TRANSPORT_F_IN_REQUEST) != 0 &&
+        (transport->http.partial != NULL ||
+         core_now32(core) - transport->phase_ms < core->config->close_timeout_ms)) {
+        session_http_fail(transport, GYR_ERR_HTTP_STOPPING);
+    } else if (transport->http.partial != NULL) {
         transport_end(transport); /* it is not idle: the rest of the head is on its way */
     } else if (transport->exchange == NULL) {
         transport_end_idle(transport, transport->phase_ms);

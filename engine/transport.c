@@ -36,7 +36,9 @@ void transport_open(struct core *core, int fd)
     struct visitor visitor = {0};
     bool guarded = (core->guard_flags & GUARD_F_ACCEPT) != 0;
     int err = 0;
-    if (core->state != CORE_RUNNING) {
+    if (core->state == CORE_DRAINING) {
+        err = GYR_ERR_HTTP_STOPPING;
+    } else if (core->state == CORE_ENDED) {
         err = -ENOTCONN;
     } else if (guarded) {
         err = guard_admit(core, fd, &visitor);
@@ -88,7 +90,10 @@ static void transport_begin(struct transport *transport, int fd)
  * may still be on its way: closing at once would reset the connection and take our answer away. */
 static void transport_refuse(struct core *core, int fd, int err)
 {
-    core_trouble(core, err);
+    bool limited = err != GYR_ERR_HTTP_STOPPING;
+    if (limited) {
+        core_trouble(core, err);
+    }
     struct transport *transport = slot_acquire(core, &core->refusals);
     if (transport == NULL) {
         STATS_ADD(&core->stats, refused, 1);
@@ -97,7 +102,7 @@ static void transport_refuse(struct core *core, int fd, int err)
         return;
     }
     transport_begin(transport, fd);
-    STATS_ADD(&core->stats, limited, 1);
+    STATS_ADD(&core->stats, limited, limited);
     ASSERT(core->out.transport == NULL);
     core->out = (struct core_output){.transport = transport, .buffer_id = CORE_NO_BUFFER};
     session_http_fail(transport, err);

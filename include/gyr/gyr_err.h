@@ -52,6 +52,7 @@
     X(HTTP_MISDIRECTED, -5124, 0, 421, "this host is not served (RFC 9110 section 15.5.20)")      \
     X(HTTP_PROXY, -5125, 0, 400, "PROXY protocol header missing or malformed")                    \
     X(HTTP_FORWARDED, -5126, 0, 400, "malformed Forwarded or X-Forwarded-For (RFC 7239)")         \
+    X(HTTP_STOPPING, -5127, 0, 503, "the server is stopping (RFC 9110 section 15.6.4)")           \
     /* WebSocket frames and messages (RFC 6455). */                                               \
     X(WS_RESERVED_BIT, -5201, 1002, 0, "reserved bit set (RFC 6455 section 5.2)")                 \
     X(WS_OPCODE, -5202, 1002, 0, "reserved opcode (RFC 6455 section 5.2)")                        \

@@ -484,7 +484,8 @@ static void response_take(struct client *client, unsigned status, const char *he
     }
     bool excused =
         owed == NULL && closes &&
-        ((status == 503 && (excuses & (EXCUSE_MEMORY | EXCUSE_LIMIT | EXCUSE_TIME)) != 0) ||
+        ((status == 503 &&
+          (world->is_stopping || (excuses & (EXCUSE_MEMORY | EXCUSE_LIMIT | EXCUSE_TIME)) != 0)) ||
          (status == 408 && (excuses & (EXCUSE_TIME | EXCUSE_SELF)) != 0) ||
          (status == 400 && (excuses & EXCUSE_SELF) != 0) || (excuses & EXCUSE_SERVICE) != 0);
     if (!excused) {

@@ -334,6 +334,75 @@ void core_drain_lets_requests_end_and_takes_no_more(void)
     kit_end(&kit);
 }
 
+/* What a client sees whose handshake comes too late. */
+static void expect_stopping(struct kit *kit, const char *why)
+{
+    struct span out = kit_output(kit);
+    static const char HEAD[] = "HTTP/1.1 503 Service Unavailable\r\n";
+    static const char TEXT[] = "\r\n\r\nthe server is stopping (RFC 9110 section 15.6.4)";
+    EXPECT(out.size > sizeof(HEAD) && memcmp(out.ptr, HEAD, sizeof(HEAD) - 1) == 0, why);
+    EXPECT(memmem(out.ptr, out.size, "\r\nRetry-After: 1\r\n", 18) != NULL, why);
+    EXPECT(memmem(out.ptr, out.size, "\r\nConnection: close\r\n", 21) != NULL, why);
+    EXPECT(memmem(out.ptr, out.size, TEXT, sizeof(TEXT) - 1) != NULL, why);
+    EXPECT(kit_is_ended(kit) && !kit_is_reset(kit), "and the end behind it");
+}
+
+void core_drain_answers_503_to_handshakes_that_come_too_late(void)
+{
+    struct kit kit;
+    kit_begin(&kit);
+    int fresh = kit.fd;
+    kit_connect(&kit);
+    KIT_INPUT(&kit, "GET /ws HTTP/1.1\r\nHost: a\r\nUpg");
+    int begun = kit.fd;
+    kit_connect(&kit);
+    KIT_INPUT(&kit, KIT_GET("/"));
+    EXPECT_OUTPUT(&kit, KIT_OK, "answered");
+    int used = kit.fd;
+    kit_forget(&kit);
+    core_stop(kit.core);
+    kit_run(&kit);
+    kit.fd = fresh;
+    expect_stopping(&kit, "who has just connected");
+    kit.fd = begun;
+    expect_stopping(&kit, "whose handshake is on its way");
+    KIT_INPUT(&kit, "rade: websocket\r\n\r\n");
+    EXPECT(!kit_is_reset(&kit), "what follows does not take the answer away");
+    kit.fd = used;
+    EXPECT_OUTPUT(&kit, "", "who was answered before could take it for another answer");
+    EXPECT(kit_is_ended(&kit), "it just ends");
+    EXPECT_INT(kit.core->stats.http_errors, 2, "counted");
+    EXPECT_INT(kit.core->stats.limited, 0, "by no limit");
+    EXPECT_LOG(&kit, "", "the service hears of none");
+    kit_end(&kit);
+}
+
+void core_drain_answers_503_to_who_is_accepted_meanwhile(void)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.config.connections_max = 2;
+    kit_start(&kit);
+    kit_open(&kit);
+    int open = kit.fd;
+    kit_connect(&kit);
+    KIT_INPUT(&kit, KIT_GET("/"));
+    kit_forget(&kit);
+    core_stop(kit.core);
+    kit_run(&kit);
+    EXPECT_INT(kit.core->state, CORE_DRAINING, "it waits for the WebSocket");
+    kit_connect(&kit); /* nobody accepts it */
+    core_hand_over(kit.core, kit.core, kit.fd);
+    kit_run(&kit);
+    expect_stopping(&kit, "given by another core, or accepted before accepting had ended");
+    EXPECT_INT(atomic_load(&kit.core->load), 2, "it takes no place");
+    EXPECT_INT(kit.core->stats.limited, 0, "no limit was met");
+    EXPECT_INT(kit.core->stats.accepted, 2, "it is not taken");
+    kit.fd = open;
+    kit_end_of_stream(&kit);
+    kit_end(&kit);
+}
+
 void core_drain_waits_for_idle_peers_only_as_long_as_they_may_be_reading(void)
 {
     enum {
