@@ -168,8 +168,9 @@ bench: ## the benchmarks of bench/ (BENCH="E1 H1" for some of them)
 format: ## let clang-format rewrite the sources
 	@clang-format -i $(FORMATTED)
 
-docs: $(B)/bin/config-table ## write the tables of docs/configuration.md
+docs: $(B)/bin/config-table ## write the tables of docs/configuration.md, and docs/api
 	@tools/config_doc --write $<
+	@tools/api_doc --write
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -343,6 +344,7 @@ check-style:
 check-docs: $(B)/bin/config-table
 	$(call say,DOCS,)
 	$(Q)tools/config_doc --check $<
+	$(Q)tools/api_doc --check
 
 # Every header stands alone.
 check-headers: $(HEADERS:%=$(O)/%.checked)

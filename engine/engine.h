@@ -45,9 +45,8 @@ struct engine_layer {
     /* The server was told to stop, which takes `deadline_ms` at most, or has failed to start. Once,
      * wherever server_ready was called. It must not wait. */
     void (*server_stop)(void *state, uint32_t deadline_ms);
-    /* All cores have ended: wait for what has begun with the server. Any thread, any number of
-     * them, any number of times; also for a server that never was started. Before server_destroy it
-     * may not have been called at all. */
+    /* All cores have ended: wait for what has begun with the server. Any thread, several of them,
+     * several times; or, before server_destroy, never. */
     void (*server_wait)(void *state);
     /* Before on_core_start; all cores are made. */
     int (*core_start)(void *state, struct gyr_core *core);
@@ -74,20 +73,6 @@ void *engine_core_state(const struct gyr_core *core);
 bool engine_server_is_made(const struct gyr_server *server);
 /* Was it started, or any of its cores run? Any thread. */
 bool engine_server_has_begun(struct gyr_server *server);
-
-/* What a line of the log says beside its event: a text, or if that is NULL a number. Names are
- * ours: lower case, digits, "_" and ".". */
-struct engine_log_value {
-    const char *name;
-    const char *text;
-    int64_t number;
-};
-
-/* Any thread, cores' too, while the server lives: a line for on_log, which is called by this thread
- * before this returns. At most log_rate_max a second of all that come this way; what is dropped is
- * counted in a line. */
-void engine_server_log(struct gyr_server *server, enum gyr_log_level level, const char *event,
-                       const struct engine_log_value *values, size_t value_count);
 
 /* ---- cores ----------------------------------------------------------------------------------- */
 
@@ -138,6 +123,11 @@ MUST_CHECK bool engine_log_begin(const struct gyr_service *service, const struct
                                  enum gyr_log_level level, const char *event,
                                  struct log_line *line);
 void engine_log_end(const struct gyr_service *service, struct log_line *line);
+/* The same of a server from any thread, a core's too, while the server lives: at most log_rate_max a
+ * second of all that come this way; what is dropped is counted in a line. */
+MUST_CHECK bool engine_server_log_begin(struct gyr_server *server, enum gyr_log_level level,
+                                        const char *event, struct log_line *line);
+void engine_server_log_end(struct gyr_server *server, struct log_line *line);
 
 /* ---- connections ----------------------------------------------------------------------------- */
 

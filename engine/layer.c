@@ -22,46 +22,6 @@ bool engine_server_is_made(const struct gyr_server *server)
     return atomic_load_explicit(&server->cores_made, memory_order_acquire);
 }
 
-/* Does a line pass that is no core's, and how many did not before it? */
-static bool log_may_pass(struct gyr_server *server, uint64_t *dropped)
-{
-    struct timespec now;
-    const int err = clock_gettime(CLOCK_MONOTONIC, &now);
-    ASSERT(err == 0);
-    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    pthread_mutex_lock(&server->log_lock);
-    bool passes = log_gate_pass(&server->log_gate, now_ns, server->config.log_rate_max, dropped);
-    pthread_mutex_unlock(&server->log_lock);
-    return passes;
-}
-
-void engine_server_log(struct gyr_server *server, enum gyr_log_level level, const char *event,
-                       const struct engine_log_value *values, size_t value_count)
-{
-    const struct gyr_service *service = &server->service;
-    const struct gyr_config *config = &server->config;
-    struct log_line line;
-    uint64_t dropped;
-    if (!report_is_wanted(service, config, level) || !log_may_pass(server, &dropped)) {
-        return;
-    }
-    if (dropped != 0 &&
-        report_server_begin(service, config, GYR_LOG_WARNING, "log.dropped", &line)) {
-        log_number(&line, "count", dropped);
-        report_server_end(service, &line);
-    }
-    if (report_server_begin(service, config, level, event, &line)) {
-        for (size_t i = 0; i < value_count; i++) {
-            if (values[i].text != NULL) {
-                log_text(&line, values[i].name, values[i].text);
-            } else {
-                log_signed(&line, values[i].name, values[i].number);
-            }
-        }
-        report_server_end(service, &line);
-    }
-}
-
 struct gyr_core *engine_server_core(const struct gyr_server *server, unsigned index)
 {
     ASSERT(index < server->core_count);
@@ -244,8 +204,7 @@ static size_t kept_head_size(const struct gyr_request *request)
 
 size_t engine_request_size(const struct gyr_request *request)
 {
-    return offsetof(struct kept_request, head) + kept_head_size(request) +
-           request->head->head_size;
+    return offsetof(struct kept_request, head) + kept_head_size(request) + request->head->head_size;
 }
 
 const struct gyr_request *engine_request_keep(const struct gyr_request *request, void *memory)
@@ -281,4 +240,39 @@ bool engine_log_begin(const struct gyr_service *service, const struct gyr_config
 void engine_log_end(const struct gyr_service *service, struct log_line *line)
 {
     report_server_end(service, line);
+}
+
+/* Does a line pass that is no core's, and how many did not before it? */
+static bool log_may_pass(struct gyr_server *server, uint64_t *dropped)
+{
+    struct timespec now;
+    const int err = clock_gettime(CLOCK_MONOTONIC, &now);
+    ASSERT(err == 0);
+    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    pthread_mutex_lock(&server->log_lock);
+    bool passes = log_gate_pass(&server->log_gate, now_ns, server->config.log_rate_max, dropped);
+    pthread_mutex_unlock(&server->log_lock);
+    return passes;
+}
+
+bool engine_server_log_begin(struct gyr_server *server, enum gyr_log_level level, const char *event,
+                             struct log_line *line)
+{
+    const struct gyr_service *service = &server->service;
+    const struct gyr_config *config = &server->config;
+    uint64_t dropped;
+    if (!report_is_wanted(service, config, level) || !log_may_pass(server, &dropped)) {
+        return false;
+    }
+    if (dropped != 0 &&
+        report_server_begin(service, config, GYR_LOG_WARNING, "log.dropped", line)) {
+        log_number(line, "count", dropped);
+        report_server_end(service, line);
+    }
+    return report_server_begin(service, config, level, event, line);
+}
+
+void engine_server_log_end(struct gyr_server *server, struct log_line *line)
+{
+    report_server_end(&server->service, line);
 }

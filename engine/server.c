@@ -252,13 +252,14 @@ void gyr_server_wait(struct gyr_server *server)
     while (server->way != SERVER_NOT_STARTED && server->ended < server->core_count) {
         pthread_cond_wait(&server->change, &server->lock);
     }
+    bool has_run = server->way != SERVER_NOT_STARTED;
     unsigned thread_count = server->thread_count;
     server->thread_count = 0;
     pthread_mutex_unlock(&server->lock);
     for (unsigned i = 0; i < thread_count; i++) {
         pthread_join(server->threads[i], NULL);
     }
-    if (server->layer != NULL && server->layer->server_wait != NULL) {
+    if (has_run && server->layer != NULL && server->layer->server_wait != NULL) {
         server->layer->server_wait(server->layer_state);
     }
 }

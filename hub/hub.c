@@ -20,6 +20,10 @@ static void room_end(void *context, unsigned core, struct gyr_span name,
                      const struct gyr_room_rule *rule);
 static void core_wake(void *context, unsigned core, unsigned from);
 static void hub_server_destroy(void *state);
+static int hub_server_ready(void *state, struct gyr_error *error);
+static void hub_server_start(void *state);
+static void hub_server_stop(void *state, uint32_t deadline_ms);
+static void hub_server_wait(void *state);
 static int hub_core_start(void *state, struct gyr_core *core);
 static void hub_core_stop(void *state, struct gyr_core *core);
 static uint64_t hub_core_work(void *state, struct gyr_core *core);
@@ -28,6 +32,10 @@ static void hub_conn_end(void *state, struct gyr_conn *conn);
 const struct engine_layer hub_layer = {
     .server_create = hub_server_create,
     .server_destroy = hub_server_destroy,
+    .server_ready = hub_server_ready,
+    .server_start = hub_server_start,
+    .server_stop = hub_server_stop,
+    .server_wait = hub_server_wait,
     .core_start = hub_core_start,
     .core_stop = hub_core_stop,
     .core_work = hub_core_work,
@@ -66,6 +74,7 @@ static int hub_server_create(const struct engine_server *server, void **state,
     hub->config = server->config;
     hub->service = server->service;
     hub->core_count = server->core_count;
+    staff_init(&hub->staff);
     int err = rules_copy(hub, error);
     if (err == 0) {
         err = hub_make(hub, server, error);
@@ -133,6 +142,7 @@ static int hub_make(struct hub *hub, const struct engine_server *server, struct 
 static void hub_server_destroy(void *state)
 {
     struct hub *hub = state;
+    staff_deinit(&hub->staff, hub->server);
     backend_destroy(&hub->backend);
     for (unsigned i = 0; hub->cores != NULL && i < hub->core_count; i++) {
         struct hub_core *core = hub->cores[i];
@@ -150,6 +160,28 @@ static void hub_server_destroy(void *state)
     memory_free((void *)hub->cores);
     memory_free(hub->rules);
     memory_unmap(hub, sizeof(*hub));
+}
+
+/* Workers begin and end with the server. */
+static int hub_server_ready(void *state, struct gyr_error *error)
+{
+    return staff_prepare(&((struct hub *)state)->staff, error);
+}
+
+static void hub_server_start(void *state)
+{
+    staff_begin(&((struct hub *)state)->staff);
+}
+
+static void hub_server_stop(void *state, uint32_t deadline_ms)
+{
+    staff_ask(&((struct hub *)state)->staff, deadline_ms);
+}
+
+static void hub_server_wait(void *state)
+{
+    struct hub *hub = state;
+    staff_wait(&hub->staff, hub->server);
 }
 
 /* ---- rules of rooms -------------------------------------------------------------------------- */

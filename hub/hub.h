@@ -13,6 +13,7 @@
  *   names.c       text ids
  *   handles.c     calls on connections by handle or text id, from any thread
  *   snapshot.c    snapshots and walks
+ *   worker*.c, crew.c  what runs beside the connections
  *   backend*.c    the seam to other nodes, and what stands there when there are none */
 #ifndef HUB_HUB_H
 #define HUB_HUB_H
@@ -26,6 +27,7 @@
 #include "hub/registry.h"
 #include "hub/rooms.h"
 #include "hub/snapshot.h"
+#include "hub/worker.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -99,6 +101,7 @@ struct hub {
     struct registry *registry;   /* owned */
     struct names *names;         /* owned; hub/names.h */
     struct backend backend;
+    struct staff staff; /* workers that live with the server */
     /* Every core from its start to its end: for messages to all WebSockets. */
     struct broadcast_interest everybody;
 

@@ -354,8 +354,9 @@ struct gyr_service {
     int (*on_core_start)(struct gyr_core *core);
     void (*on_core_stop)(struct gyr_core *core);
     /* A line for the log, without its line feed: at most log_rate_max a second and core. On the
-     * thread of a core, or on the one that creates, starts or reloads the server; it must not wait.
-     * NULL: nothing is logged, and nothing else is ever written anywhere. */
+     * thread of a core or a worker (gyr_worker.h), or on the one that creates, starts, reloads or
+     * waits for the server; it must not wait. NULL: nothing is logged, and nothing else is ever
+     * written anywhere. */
     void (*on_log)(void *user, enum gyr_log_level level, struct gyr_span line);
     /* Something is wrong that the server lives with: no descriptor left (-EMFILE), a maximum of
      * connections reached (GYR_ERR_LIMIT), no memory (GYR_ERR_MEMORY), no buffer (-ENOBUFS). At
@@ -1061,7 +1062,8 @@ GYR_API void gyr_server_stats(const struct gyr_server *server, unsigned core_ind
  * what is left after shutdown_deadline_ms. Returns at once. */
 GYR_API void gyr_server_stop(struct gyr_server *server);
 
-/* Any thread but a core's: wait until every core has ended. Returns at once if the server was not
+/* Any thread but a core's or a worker's: wait until every core has ended, and every worker of the
+ * server (gyr_server_workers). Returns at once if the server was not
  * started and gyr_server_run_core not called for any core yet. */
 GYR_API void gyr_server_wait(struct gyr_server *server);
 
