@@ -486,7 +486,7 @@ static const struct gyr_resource numbers = {GYR_RESOURCE_PLAIN("numbers"),
                                             .handlers = GYR_HANDLERS(GYR_ON(number, on_number))};
 static const struct gyr_route number_routes[] = {GYR_ROUTE("/", &numbers), {0}};
 
-void scenario_077_only_an_integer_is_an_integer_and_the_last_of_two_members_counts(void)
+void scenario_077_only_an_integer_is_one_and_the_last_of_two_members_counts(void)
 {
     static const struct {
         const char *members;
