@@ -157,6 +157,9 @@ static inline unsigned engine_handle_core(struct gyr_handle handle)
  * aligned as pointers are; lives as long as that. */
 size_t engine_request_size(const struct gyr_request *request);
 const struct gyr_request *engine_request_keep(const struct gyr_request *request, void *memory);
+/* As gyr_respond_file, also behind on_request: of a request that is kept. */
+MUST_CHECK int engine_respond_file(struct gyr_conn *conn, const struct gyr_request *request,
+                                   const struct gyr_files *files, struct gyr_span path);
 
 /* Any thread. */
 bool engine_handle_is_live(struct gyr_core *core_of_handle, struct gyr_handle handle);

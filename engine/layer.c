@@ -218,6 +218,16 @@ const struct gyr_request *engine_request_keep(const struct gyr_request *request,
     return &kept->request;
 }
 
+int engine_respond_file(struct gyr_conn *conn, const struct gyr_request *request,
+                        const struct gyr_files *files, struct gyr_span path)
+{
+    uint16_t was = conn->flags & EXCHANGE_F_IN_REQUEST;
+    conn->flags |= EXCHANGE_F_IN_REQUEST; /* the head can be looked at */
+    int err = gyr_respond_file(conn, request, files, path);
+    conn->flags = (uint16_t)((conn->flags & ~EXCHANGE_F_IN_REQUEST) | was);
+    return err;
+}
+
 /* ---- the log ---- */
 
 bool engine_core_log_begin(struct gyr_core *core, enum gyr_log_level level, const char *event,

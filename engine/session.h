@@ -73,8 +73,6 @@ void session_http_drain(struct transport *transport);
 void session_http_wait_ended(struct transport *transport);
 /* Take what on_request, on_body or a later gyr_finish has returned. */
 void session_http_result(struct transport *transport, int result);
-/* What comes next for the request, after a callback or the end of a stream? */
-void session_http_advance(struct transport *transport);
 /* Let a client send its content that waits for 100 Continue. */
 MUST_CHECK int session_http_continue(struct transport *transport);
 

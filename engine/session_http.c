@@ -282,11 +282,6 @@ static inline void request_advance(struct transport *transport)
     request_finish(transport, GYR_DONE_ANSWERED);
 }
 
-void session_http_advance(struct transport *transport)
-{
-    request_advance(transport);
-}
-
 /* RFC 9110 section 10.1.1. */
 int session_http_continue(struct transport *transport)
 {

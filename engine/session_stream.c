@@ -193,10 +193,15 @@ void session_stream_ended(struct transport *transport)
 {
     struct gyr_conn *exchange = transport->exchange;
     unsigned waits = EXCHANGE_F_PENDING | EXCHANGE_F_RESULT | EXCHANGE_F_QUEUE_HIGH;
+    bool pending = (exchange->flags & EXCHANGE_F_PENDING) != 0;
+    int result = 0;
     exchange->flags &= (uint16_t)~waits; /* it was all about this response */
     transport->http.stream.flags = 0;
     session_wait_ended(transport);
-    session_http_advance(transport);
+    if (pending && transport->core->service->on_finish != NULL) {
+        result = transport->core->service->on_finish(exchange, 0);
+    }
+    session_http_result(transport, result);
     transport_timer_update(transport);
 }
 

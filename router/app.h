@@ -29,6 +29,8 @@ const struct gyr_app_options *app_options(const struct gyr_app *app);
 
 /* The plan of a frozen application; NULL if something was declared wrongly. */
 const struct plan *app_plan(const struct gyr_app *app);
+/* What gyr_app_server gives to the engine, of a frozen application. */
+const struct gyr_service *app_service(const struct gyr_app *app);
 
 /* ---- made by app.c, used by upcall.c ---- */
 int app_core_start(struct gyr_core *core);

@@ -9,12 +9,15 @@
 #include "gyr/gyr_app.h"
 #include "router/json.h"
 #include "router/perfect_hash.h"
+#include "router/pool.h"
 #include "router/route_table.h"
 #include "router/tag.h"
+#include "router/text_map.h"
 
 #define PLAN_DEPTH_MAX     16 /* of a chain */
 #define PLAN_NO_LEVEL      UINT8_MAX
 #define PLAN_HOOK_DATA_MAX 16384 /* bytes of all hooks of a route */
+#define PLAN_VISIT_MAX     ((uint32_t)1 << 20)
 
 /* ---- handlers ---- */
 
@@ -52,21 +55,27 @@ struct plan_type {
 
 enum plan_source {
     PLAN_FROM_GIFT,    /* level, index */
-    PLAN_FROM_POINTER, /* a value of the route, or a preset */
+    PLAN_FROM_VALUE,   /* pointer: a value of the route */
     PLAN_FROM_SERVICE, /* index of the slot */
     PLAN_FROM_MAKER,   /* index of the maker */
+    PLAN_FROM_PRESET,  /* pointer: of one that is optional, perhaps NULL */
+    PLAN_FROM_NOTHING, /* nobody gave what it must have: the connection is refused */
 };
 
-/* Where an input comes from. A gift that is not given (NULL) falls back to what is next: `next` is
- * the source without it. */
+/* Where an input comes from: its sources, from the one that counts most. What follows in `next` is
+ * for a gift that was not given (NULL), and for PLAN_FROM_VALUE if the factory's product has values
+ * of its own: those count instead, in front of what follows, and so they do if there is no
+ * PLAN_FROM_VALUE. The last one is never a gift. */
 struct plan_input {
     uint32_t offset; /* in the instance */
     enum plan_source source;
     uint16_t level;
     uint16_t index;
     const void *pointer;
-    const struct plan_input *next; /* PLAN_FROM_GIFT: or NULL */
+    const struct plan_input *next; /* or NULL */
     const char *name;
+    const char *type;
+    const char *at;
 };
 
 /* One resource of a chain. */
@@ -75,7 +84,7 @@ struct plan_level {
     uint32_t instance_offset; /* in the visit; 0: it has none */
     uint32_t gifts_offset;    /* in the visit: a pointer for each gift */
     uint16_t gift_count;
-    const struct gyr_gift *gifts;
+    const struct gyr_gift *const *gifts;
     const struct plan_input *inputs;
     uint32_t input_count;
 };
@@ -99,9 +108,15 @@ struct plan_hooks {
     uint32_t data_size;
 };
 
+/* What a maker has made for a connection. */
+struct plan_made {
+    void *pointer;
+    bool is_made;
+};
+
 /* What a request to a path with a method leads to. */
 struct plan_method {
-    gyr_any_fn function;             /* NULL: none of its own */
+    gyr_any_fn function;             /* NULL: none. Of HEAD: that of GET unless it has a row */
     const struct gyr_schema *schema; /* or NULL: gets the request */
     uint32_t content_size_max;
     bool lenient;
@@ -110,15 +125,19 @@ struct plan_method {
 
 struct plan_route {
     const struct gyr_route *declared; /* the innermost row */
-    struct template *template;        /* owned; the whole path */
+    struct template *template;        /* owned; the whole path. Of a product: borrowed */
     const char *router_name;          /* or NULL */
-    const char *full_name;            /* owned; "router:route:child", or NULL */
-    uint16_t methods;                 /* bits 1 << enum gyr_method, and ROUTE_WEBSOCKET */
-    uint16_t param_count;
-    const char **param_names; /* owned; by index of the template's parameters, ended by NUL */
+    const char *full_name;            /* "router:route:child", or NULL */
+    uint16_t methods;         /* bits 1 << enum gyr_method, and ROUTE_WEBSOCKET. HEAD is among
+                                 them where GET is, unless another route of this path has it */
+    uint16_t param_count;     /* of the template */
+    uint32_t hidden_by;       /* the route that keeps requests from it; UINT32_MAX: none */
+    const char **param_names; /* by index of the template's parameters, each ended by NUL */
 
-    struct plan_level *levels; /* owned; the outermost first */
-    uint8_t level_count;       /* 0: only `method` or `files` */
+    const struct plan_level *levels; /* the outermost first. Of a factory's route: those outside */
+    uint8_t level_count;
+    bool is_plain; /* the innermost is no resource, but `method` with a NULL `self`, or `files`;
+                      levels, if there are any, are those it stands below */
     struct plan_method method[GYR_METHOD_OPTIONS + 1];
     const struct gyr_route *files; /* or NULL: its row */
     uint16_t files_slot;           /* of the service */
@@ -126,12 +145,13 @@ struct plan_route {
     struct plan_hooks receive;
     struct plan_hooks disconnect;
     uint32_t visit_size;    /* bytes of a visit: struct visit and all that is laid out behind it */
-    uint32_t makers_offset; /* in the visit: a pointer for each maker of the application that this
-                               route wants, by index; 0: none */
+    uint32_t params_offset; /* in the visit: a struct visit_param for each of the template's */
+    uint32_t makers_offset; /* in the visit: a struct plan_made for each maker of the application,
+                               by index; 0: this route wants none of them */
 
     /* A factory: the chain is this one with one of the products at its end. */
     const struct gyr_route *factory; /* or NULL */
-    struct plan_route *products;     /* owned; not in the table */
+    struct plan_route *products;     /* in the order of its row; not in the table */
     uint32_t product_count;
 };
 
@@ -144,7 +164,7 @@ struct plan_service {
 struct plan {
     struct gyr_app *app; /* borrowed */
     struct route_table *table;
-    struct plan_route *routes; /* by index of the table's entries */
+    struct plan_route *routes; /* owned; by index of the table's entries */
     size_t route_count;
     struct plan_type *types;
     size_t type_count;
@@ -155,6 +175,14 @@ struct plan {
     struct plan_hooks connect; /* of the application alone: for requests that find no route */
     struct json_form form;     /* of the application */
     uint32_t core_data_offset; /* of struct app_core in gyr_core_data */
+    struct text_map names;     /* full_name to the index of a route */
+    struct pool pool;          /* all that is not said to be owned otherwise */
 };
+
+/* Make a plan of all that an application has. Mistakes are written down, and the plan is made as
+ * far as it goes, for gyr_app_print_routes. GYR_ERR_MEMORY. */
+struct mistakes;
+MUST_CHECK int plan_create(struct gyr_app *app, struct mistakes *mistakes, struct plan **plan);
+void plan_destroy(struct plan *plan);
 
 #endif

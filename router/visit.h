@@ -40,6 +40,14 @@ enum visit_flags {
     VISIT_F_REFUSE_CLOSE = 1 << 4,
     VISIT_F_ANSWERED_ID = 1 << 5, /* gyr_answer was called for this message */
     VISIT_F_RAN_OUT = 1 << 6,
+    VISIT_F_CONTENT = 1 << 7,       /* the handler waits for the request's content */
+    VISIT_F_SKIPPED = 1 << 8,       /* a before hook has dealt with it */
+    VISIT_F_QUEUE_HIGH = 1 << 9,    /* a function has returned GYR_QUEUE_HIGH */
+    VISIT_F_MESSAGE_KEPT = 1 << 10, /* `message` is in kept memory */
+    VISIT_F_TOLD = 1 << 11,         /* what the function returns now was told, or is no failure */
+    VISIT_F_BAD_GIFT = 1 << 12,     /* gyr_give of a name that is not among the gifts */
+    VISIT_F_REQUEST_KEPT = 1 << 13, /* `request` is in kept memory */
+    VISIT_F_PARAMS_MOVED = 1 << 14, /* `params` has room for all that may be */
 };
 
 struct visit_param {
@@ -69,12 +77,15 @@ struct visit {
     int32_t err;    /* of the event that is under way: the first */
     uint16_t refuse_code;
     uint16_t opcode;
+    uint32_t size;       /* of this piece of memory */
+    uint32_t state_size; /* bytes that the entries of all default states have */
     const struct gyr_request *request; /* while it lives, or kept; NULL after connect */
     struct gyr_span message;           /* that is being handled; size 0 if it is gone */
     struct gyr_span id;                /* of the message, as it is written; in the message or in
                                           kept memory */
     const struct plan_method *method;  /* of an HTTP request */
-    const char *subprotocol;
+    const struct gyr_value *values;  /* that a factory has chosen, or NULL */
+    const char *subprotocol; /* NULL: the first of the resource's that is offered; "": none */
     struct visit_block *kept;    /* owned; until the message, or the connect, is done with */
     struct visit_block *blocks;  /* owned; until the end */
     struct ask *asks;            /* owned */
@@ -109,6 +120,14 @@ int visit_open(struct gyr_conn *conn);
 int visit_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span message);
 void visit_close(struct gyr_conn *conn, uint16_t close_code, struct gyr_span reason);
 int visit_finish(struct gyr_conn *conn, int result);
+
+/* What gyr_mail, a timer, and a room bring, and that there is room again: for the innermost
+ * resource, once it is made. */
+void visit_drain(struct gyr_conn *conn);
+void visit_mail(struct gyr_conn *conn, void *mail);
+void visit_timer(struct gyr_conn *conn);
+void visit_recovered(struct gyr_conn *conn, struct gyr_span room,
+                     const struct gyr_recovery *recovery);
 
 /* Something has failed: log it, and tell on_failure. Refusals are not told. */
 void visit_failed(struct visit *visit, int err, const char *what, const char *resource,

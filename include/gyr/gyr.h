@@ -32,6 +32,7 @@ struct gyr_core;
 struct gyr_conn; /* one exchange: a WebSocket, or an HTTP request and its answer */
 struct gyr_request;
 struct gyr_backend;
+struct gyr_app; /* gyr_app.h */
 
 /* A view of bytes that somebody else owns. */
 struct gyr_span {
@@ -411,6 +412,7 @@ struct gyr_service {
     /* A GYR_PENDING has been ended by gyr_finish or gyr_complete with `result`: what this returns
      * counts instead, and may be GYR_PENDING again. For what goes on behind a wait. */
     int (*on_finish)(struct gyr_conn *conn, int result);
+    struct gyr_app *app; /* gyr_app_server sets it; NULL: there is none */
 };
 
 #define GYR_MESSAGE_PADDING 64
