@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Finds the SIMD level of this machine. The compiler's own CPU detection also asks the operating
  * system whether it saves the wide registers, so a level that is named here can be used. A level
- * promises everything below it, and with AVX2 the bit instructions of the same generation. */
+ * promises everything below it, and with AVX2 the bit instructions of the same generation and the
+ * product without carries. */
 #include "base/simd.h"
 
 #include "base/base.h"
@@ -14,7 +15,7 @@ enum simd_level simd_detect(void)
         return SIMD_PORTABLE;
     }
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") ||
-        !__builtin_cpu_supports("bmi2")) {
+        !__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("pclmul")) {
         return SIMD_SSE42;
     }
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
