@@ -73,14 +73,19 @@ const struct plan_method *http_method(const struct plan_route *route, enum gyr_m
 
 int http_product(struct visit *visit)
 {
-    enum gyr_method method = method_of(visit->request);
-    visit->method = http_method(visit->route, method);
+    const struct plan_route *route = visit->route;
+    bool handshake = (visit->flags & VISIT_F_HANDSHAKE) != 0;
+    if (handshake && (route->methods & ROUTE_WEBSOCKET) != 0) {
+        return 0;
+    }
+    visit->flags &= (uint16_t)~VISIT_F_HANDSHAKE;
+    struct http_target target = {.status = ROUTE_NOT_ALLOWED, .method = method_of(visit->request)};
+    target.match.methods = route->methods;
+    visit->method = http_method(route, target.method);
     if (visit->method != NULL) {
         return 0;
     }
-    char allow[ALLOW_SIZE];
-    allow_write(visit->route->methods, allow);
-    int err = gyr_respond_not_allowed(visit->conn, allow);
+    int err = http_respond_unrouted(visit->conn, visit->request, &target);
     visit->flags |= VISIT_F_TOLD;
     return err < 0 ? err : GYR_ERR_HTTP_NOT_OFFERED;
 }

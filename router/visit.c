@@ -48,8 +48,7 @@ int visit_request(struct gyr_conn *conn, const struct gyr_request *request)
 struct visit *visit_create(struct app_core *core, struct gyr_conn *conn,
                            const struct plan_route *route, const struct route_match *match)
 {
-    size_t params_offset = (visit_size_of(route) + 15) & ~(size_t)15;
-    size_t text_offset = params_offset + match->value_count * sizeof(struct visit_param);
+    size_t text_offset = visit_size_of(route);
     size_t size = text_offset;
     for (unsigned i = 0; i < match->value_count; i++) {
         size += match->values[i].raw.size;
@@ -58,14 +57,14 @@ struct visit *visit_create(struct app_core *core, struct gyr_conn *conn,
     if (bytes == NULL) {
         return NULL;
     }
-    memset(bytes, 0, params_offset);
+    memset(bytes, 0, text_offset);
     struct visit *visit = (struct visit *)(void *)bytes;
     visit->route = route;
     visit->core = core;
     visit->conn = conn;
     visit->size = (uint32_t)size;
     visit->param_count = (uint8_t)match->value_count;
-    visit->params = (struct visit_param *)(void *)(bytes + params_offset);
+    visit->params = (struct visit_param *)(void *)(bytes + route->params_offset);
     params_fill(visit, match, bytes + text_offset);
     return visit;
 }
@@ -73,7 +72,7 @@ struct visit *visit_create(struct app_core *core, struct gyr_conn *conn,
 /* Whichever product a factory chooses has to fit. */
 static size_t visit_size_of(const struct plan_route *route)
 {
-    size_t size = MAX((size_t)route->visit_size, sizeof(struct visit));
+    size_t size = route->visit_size;
     for (uint32_t i = 0; i < route->product_count; i++) {
         size = MAX(size, (size_t)route->products[i].visit_size);
     }
@@ -204,7 +203,7 @@ void visit_cancel(struct visit *visit)
 void *visit_innermost(const struct visit *visit, const struct gyr_resource **type)
 {
     const struct plan_route *route = visit->route;
-    if (route->level_count == 0 || visit->made_count != route->level_count ||
+    if (route->level_count == 0 || visit->made_count != route->level_count || route->is_plain ||
         route->factory != NULL) {
         *type = NULL;
         return NULL;

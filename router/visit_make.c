@@ -2,19 +2,27 @@
 /* How the instances of a chain come to be and end: the choice of a factory, inputs, create, guard,
  * give, destroy. Everything was laid out by the plan; nothing is searched for here but by
  * gyr_give and the values of a factory. */
+#include "router/declare.h"
 #include "router/visit_parts.h"
-
-/* A maker has made nothing else: its slot is not empty. */
-static const char MADE_NULL = 0;
 
 static int inputs_fill(struct visit *visit, uint8_t *self);
 static int input_resolve(struct visit *visit, const struct plan_input *input, const void **pointer);
+static bool value_find(const struct gyr_value *values, const char *name, const void **pointer);
+static int source_resolve(struct visit *visit, const struct plan_input *input,
+                          const void **pointer);
 static int maker_make(struct visit *visit, uint16_t index, const void **pointer);
+static int make_failed(struct visit *visit, int err, const char *what, const char *name);
+static void factory_move(struct visit *visit, const struct plan_route *product);
 static int values_check(const struct plan_route *product, const struct gyr_value *values);
 
 static const void **slots_at(struct visit *visit, uint32_t offset)
 {
     return (const void **)(void *)((uint8_t *)visit + offset);
+}
+
+static struct plan_made *made_at(struct visit *visit, size_t index)
+{
+    return (struct plan_made *)(void *)((uint8_t *)visit + visit->route->makers_offset) + index;
 }
 
 int level_create(struct visit *visit)
@@ -61,12 +69,10 @@ void levels_destroy(struct visit *visit)
         return;
     }
     const struct plan *plan = visit->core->plan;
-    const void **slots = slots_at(visit, route->makers_offset);
     for (size_t i = plan->maker_count; i-- != 0;) {
-        const struct gyr_maker *maker = &plan->makers[i];
-        if (slots[i] != NULL && maker->drop != NULL) {
-            const void *made = slots[i] != &MADE_NULL ? slots[i] : NULL;
-            maker->drop(visit->conn, maker->user, (void *)(uintptr_t)made);
+        struct plan_made *made = made_at(visit, i);
+        if (made->is_made && plan->makers[i].drop != NULL) {
+            plan->makers[i].drop(visit->conn, plan->makers[i].user, made->pointer);
         }
     }
 }
@@ -89,28 +95,41 @@ static int inputs_fill(struct visit *visit, uint8_t *self)
 
 static int input_resolve(struct visit *visit, const struct plan_input *input, const void **pointer)
 {
-    const char *name = input->name;
-    if (input->source == PLAN_FROM_GIFT) {
-        const struct plan_level *giver = &visit->route->levels[input->level];
-        *pointer = slots_at(visit, giver->gifts_offset)[input->index];
-        input = input->next;
-        if (*pointer != NULL) {
+    bool innermost = visit->level + 1 == visit->route->level_count;
+    const struct gyr_value *values = innermost ? visit->values : NULL;
+    for (; input != NULL; input = input->next) {
+        if (input->source == PLAN_FROM_GIFT) {
+            const struct plan_level *giver = &visit->route->levels[input->level];
+            *pointer = slots_at(visit, giver->gifts_offset)[input->index];
+            if (*pointer != NULL) {
+                return 0;
+            }
+        } else if (value_find(values, input->name, pointer)) {
             return 0;
+        } else if (input->source != PLAN_FROM_VALUE || values == NULL) {
+            return source_resolve(visit, input, pointer);
         }
     }
-    bool innermost = visit->level + 1 == visit->route->level_count;
-    const struct gyr_value *value = innermost ? visit->values : NULL;
-    for (; value != NULL && value->name != NULL; value++) {
+    ASSERT(false); /* the last one is no gift, and no value */
+    return GYR_ERR_STATE;
+}
+
+static bool value_find(const struct gyr_value *values, const char *name, const void **pointer)
+{
+    for (const struct gyr_value *value = values; value != NULL && value->name != NULL; value++) {
         if (strcmp(value->name, name) == 0) {
             *pointer = value->pointer;
-            return 0;
+            return true;
         }
     }
-    if (input == NULL) {
-        return 0;
-    }
+    return false;
+}
+
+static int source_resolve(struct visit *visit, const struct plan_input *input, const void **pointer)
+{
     switch (input->source) {
-    case PLAN_FROM_POINTER:
+    case PLAN_FROM_VALUE:
+    case PLAN_FROM_PRESET:
         *pointer = input->pointer;
         return 0;
     case PLAN_FROM_SERVICE:
@@ -120,30 +139,37 @@ static int input_resolve(struct visit *visit, const struct plan_input *input, co
         return 0;
     case PLAN_FROM_MAKER:
         return maker_make(visit, input->index, pointer);
+    case PLAN_FROM_NOTHING:
+        return make_failed(visit, GYR_ERR_ARGUMENT, "input", input->name);
     case PLAN_FROM_GIFT:
         break;
     }
-    ASSERT(false); /* what a gift falls back to is none */
+    ASSERT(false);
     return GYR_ERR_STATE;
 }
 
 static int maker_make(struct visit *visit, uint16_t index, const void **pointer)
 {
-    const void **slot = &slots_at(visit, visit->route->makers_offset)[index];
-    if (*slot == NULL) {
+    struct plan_made *made = made_at(visit, index);
+    if (!made->is_made) {
         const struct gyr_maker *maker = &visit->core->plan->makers[index];
-        void *made = NULL;
-        int err = visit_refused(visit, maker->make(visit->conn, maker->user, &made));
+        int err = visit_refused(visit, maker->make(visit->conn, maker->user, &made->pointer));
         if (err < 0) {
-            const struct plan_type *type = visit->route->levels[visit->level].type;
-            visit_failed(visit, err, "make", type->declared->name, maker->name);
-            visit->flags |= VISIT_F_TOLD;
-            return err;
+            return make_failed(visit, err, "make", maker->name);
         }
-        *slot = made != NULL ? made : &MADE_NULL;
+        made->is_made = true;
     }
-    *pointer = *slot != &MADE_NULL ? *slot : NULL;
+    *pointer = made->pointer;
     return 0;
+}
+
+/* Tell here what is no function of a resource. */
+static int make_failed(struct visit *visit, int err, const char *what, const char *name)
+{
+    const struct plan_type *type = visit->route->levels[visit->level].type;
+    visit_failed(visit, err, what, type->declared->name, name);
+    visit->flags |= VISIT_F_TOLD;
+    return err;
 }
 
 /* ---- factories ---- */
@@ -167,32 +193,38 @@ int factory_choose(struct visit *visit)
     if (product == NULL || values_check(product, chosen.values) < 0) {
         return GYR_ERR_ARGUMENT;
     }
-    /* Hooks of the application have run, and keep their data. */
-    if (product->connect.data_offset != route->connect.data_offset) {
-        uint8_t *bytes = (uint8_t *)visit;
-        memmove(bytes + product->connect.data_offset, bytes + route->connect.data_offset,
-                route->connect.data_size);
-    }
+    factory_move(visit, product);
     visit->route = product;
     visit->values = chosen.values;
-    return (visit->flags & VISIT_F_HANDSHAKE) != 0 ? 0 : http_product(visit);
+    return http_product(visit);
+}
+
+/* Hooks of the application have run, and keep their data, which lies behind all that is made. What
+ * is made from now on is zero at first. */
+static void factory_move(struct visit *visit, const struct plan_route *product)
+{
+    const struct plan_route *route = visit->route;
+    uint8_t *bytes = (uint8_t *)visit;
+    size_t from = route->connect.data_offset;
+    size_t to = product->connect.data_offset;
+    size_t params_end =
+        route->params_offset + (size_t)route->param_count * sizeof(struct visit_param);
+    ASSERT(to >= from && product->params_offset == route->params_offset);
+    memmove(bytes + to, bytes + from, route->connect.data_size);
+    memset(bytes + params_end, 0, to - params_end);
 }
 
 /* Does the product want these values? */
 static int values_check(const struct plan_route *product, const struct gyr_value *values)
 {
-    const struct gyr_resource *resource = product->levels[product->level_count - 1].type->declared;
+    const struct plan_level *level = &product->levels[product->level_count - 1];
     for (const struct gyr_value *value = values; value != NULL && value->name != NULL; value++) {
-        bool found = false;
-        for (const struct gyr_resource *type = resource; type != NULL && !found;
-             type = type->base) {
-            const struct gyr_input *input = type->inputs;
-            for (; input != NULL && input->name != NULL && !found; input++) {
-                found =
-                    strcmp(input->name, value->name) == 0 && strcmp(input->type, value->type) == 0;
-            }
+        bool wanted = false;
+        for (uint32_t i = 0; i < level->input_count && !wanted; i++) {
+            wanted = strcmp(level->inputs[i].name, value->name) == 0 &&
+                     type_equals(level->inputs[i].type, value->type);
         }
-        if (!found) {
+        if (!wanted) {
             return GYR_ERR_ARGUMENT;
         }
     }
@@ -209,7 +241,7 @@ int gyr_give(struct gyr_conn *conn, const char *name, const void *pointer)
     }
     const struct plan_level *level = &visit->route->levels[visit->level];
     for (uint16_t i = 0; i < level->gift_count; i++) {
-        if (strcmp(level->gifts[i].name, name) == 0) {
+        if (strcmp(level->gifts[i]->name, name) == 0) {
             slots_at(visit, level->gifts_offset)[i] = pointer;
             return 0;
         }

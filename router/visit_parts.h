@@ -71,7 +71,7 @@ MUST_CHECK int http_respond_unrouted(struct gyr_conn *conn, const struct gyr_req
                                      const struct http_target *target);
 /* The handler of this method, or NULL. */
 const struct plan_method *http_method(const struct plan_route *route, enum gyr_method method);
-/* A factory has chosen: what is the method's handler now? An error if there is none. */
+/* A factory has chosen: is the request, or the handshake, one for it? Answered if not. */
 MUST_CHECK int http_product(struct visit *visit);
 /* Collect the content, if the method's handler, or one of a factory's products, wants it so. */
 MUST_CHECK int http_collect(struct visit *visit, enum gyr_method method);

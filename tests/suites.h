@@ -1050,6 +1050,10 @@ TEST(stats, stats_sum_adds_every_counter)
 TEST(stats, stats_count_requests_and_messages)
 TEST(stats, stats_count_every_byte_once)
 
+SUITE(tag_name)
+TEST(tag_name, tag_name_is_as_the_convention_says)
+TEST(tag_name, tag_name_takes_every_byte_and_keeps_its_size)
+
 SUITE(template)
 TEST(template, template_parse_names_what_is_wrong_and_the_mend)
 TEST(template, template_parse_refuses_what_is_too_long_or_has_a_nul)
