@@ -150,6 +150,12 @@ int route_check(const struct gyr_route *route, struct gyr_error *error)
                          "the route \"%s\" has the file \"%s\", but no files; use GYR_ROUTE_FILES",
                          route->path, route->file);
     }
+    if (route->values != NULL && (route->methods != NULL || route->files != NULL)) {
+        return ERROR_SET(error, GYR_ERR_ARGUMENT,
+                         "the route \"%s\" has values, but no resource that could want them; "
+                         "remove them",
+                         route->path);
+    }
     if (route->name != NULL && (route->name[0] == 0 || strchr(route->name, ':') != NULL)) {
         return ERROR_SET(error, GYR_ERR_ARGUMENT,
                          "the route \"%s\" has the name \"%s\"; a name is not empty, and ':' "

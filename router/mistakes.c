@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Lines of mistakes. A resource stands on many routes: what is wrong with it is said once. */
 #include "router/mistakes.h"
 
 #include "engine/engine.h"
@@ -46,6 +47,11 @@ static void line_add(struct mistakes *mistakes, struct span line)
     }
     mistakes->last = mistake;
     mistakes->count++;
+}
+
+void mistakes_add_line(struct mistakes *mistakes, const char *line)
+{
+    line_add(mistakes, span_of_text(line));
 }
 
 void mistakes_add_all(struct mistakes *mistakes, const struct mistakes *from)

@@ -28,6 +28,8 @@ struct mistakes {
 /* "PLACE: what is wrong; what to do". */
 void mistakes_add(struct mistakes *mistakes, const char *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* A line that has its place already. */
+void mistakes_add_line(struct mistakes *mistakes, const char *line);
 /* All that `from` has. */
 void mistakes_add_all(struct mistakes *mistakes, const struct mistakes *from);
 /* All lines, each with a line feed; like snprintf. */

@@ -48,6 +48,7 @@ static int plan_make(struct plan_making *making)
         plan->form.payload_name = span_of_text(app->options.payload_name);
     }
     plan->core_data_offset = (uint32_t)((app->declared.core_data_size + 63) & ~(size_t)63);
+    check_form(making->mistakes, "gyr_app_options", "gyr_app", &plan->form);
     int err = services_make(making);
     if (err == 0) {
         err = plan_types_make(making);
@@ -58,7 +59,11 @@ static int plan_make(struct plan_making *making)
     if (err == 0) {
         err = plan_routes_make(making);
     }
-    return err == 0 ? table_make(making) : err;
+    if (err == 0) {
+        check_used(making);
+        err = table_make(making);
+    }
+    return err;
 }
 
 static int services_make(struct plan_making *making)

@@ -202,7 +202,7 @@ static int input_make(struct plan_making *making, const struct gyr_input *row, b
     return source_add(making, &last, &is_first, source);
 }
 
-static bool type_wants(const struct made_type *type, const char *name)
+bool plan_type_wants(const struct made_type *type, const char *name)
 {
     for (size_t i = 0; i < type->input_count; i++) {
         if (strcmp(type->inputs[i]->name, name) == 0) {
@@ -217,7 +217,7 @@ static void values_check(struct plan_making *making, const struct made_level *le
     const struct made_type *type = &making->types[level->type];
     for (const struct gyr_value *value = level->row->values; value != NULL && value->name != NULL;
          value++) {
-        if (!type_wants(type, value->name)) {
+        if (!plan_type_wants(type, value->name)) {
             mistakes_add(making->mistakes, value->at,
                          "the route \"%s\" has the value \"%s\", which the resource \"%s\" does "
                          "not want; remove it, or add an input of this name",

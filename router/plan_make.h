@@ -107,6 +107,8 @@ MUST_CHECK int plan_routes_make(struct plan_making *making);
 
 /* Inputs of the innermost level of making->levels. */
 MUST_CHECK int plan_inputs_make(struct plan_making *making, bool is_product);
+/* Has it an input of this name? */
+bool plan_type_wants(const struct made_type *type, const char *name);
 /* Levels, hooks and layout of a route whose chain is making->levels; its template is there. */
 MUST_CHECK int plan_chain_make(struct plan_making *making, struct plan_route *route);
 /* Hooks of the application alone. */
@@ -114,9 +116,26 @@ MUST_CHECK int plan_hooks_global(struct plan_making *making, struct plan_hooks *
 
 /* ---- check.c ---- */
 
-/* What is wrong with a type by itself; `type` is merged. */
+/* What is wrong with a type by itself; `merged` is what has become of it. */
 void check_type(struct plan_making *making, const struct made_type *type,
                 const struct plan_type *merged);
-void check_hooks(struct mistakes *mistakes, const struct gyr_hook *hooks);
+/* What is wrong with the types of routes, now that all routes are known. */
+void check_used(struct plan_making *making);
+/* Rows of methods, of a resource or of a route by itself; `where` is that. */
+void check_methods(struct mistakes *mistakes, const struct gyr_http_handler *methods,
+                   const char *where);
+
+/* ---- check_message.c ---- */
+
+/* What is wrong with the handlers of a type, and how its messages are written. */
+void check_handlers(struct plan_making *making, const struct made_type *type,
+                    const struct plan_type *merged);
+/* Has each message that is listed a handler, and the other way round? */
+void check_listed(struct plan_making *making, const struct made_type *type,
+                  const struct plan_type *merged);
+/* Of a type, or of the application: `what` with its own names. */
+void check_form(struct mistakes *mistakes, const char *at, const char *what,
+                const struct json_form *form);
+void check_schema(struct mistakes *mistakes, const struct gyr_schema *schema);
 
 #endif

@@ -28,6 +28,7 @@ static void name_put(struct plan_making *making, const struct plan_route *route)
 static void methods_make(struct plan_making *making, struct plan_route *route);
 static void files_make(struct plan_making *making, struct plan_route *route);
 static int products_make(struct plan_making *making, const struct entering *entering, size_t index);
+static void values_wanted(struct plan_making *making, const struct gyr_route *row);
 static int heads_make(struct plan_making *making);
 
 int plan_routes_make(struct plan_making *making)
@@ -283,6 +284,7 @@ static void methods_make(struct plan_making *making, struct plan_route *route)
         memcpy(route->method, type->methods, sizeof(route->method));
     }
     plan_methods_take(route->method, row->methods);
+    check_methods(making->mistakes, row->methods, row->path);
     if (route->method[GYR_METHOD_HEAD].function == NULL) {
         route->method[GYR_METHOD_HEAD] = route->method[GYR_METHOD_GET];
     }
@@ -360,9 +362,30 @@ static int products_make(struct plan_making *making, const struct entering *ente
         }
         making->depth--;
     }
+    values_wanted(making, row);
     making->plan->routes[index].products = products;
     making->plan->routes[index].product_count = (uint32_t)count;
     return err;
+}
+
+/* A value that none of the products wants. */
+static void values_wanted(struct plan_making *making, const struct gyr_route *row)
+{
+    for (const struct gyr_value *value = row->values; value != NULL && value->name != NULL;
+         value++) {
+        bool is_wanted = false;
+        for (const struct gyr_mixin *product = row->products; product->resource != NULL;
+             product++) {
+            uint32_t type = plan_type_of(making, product->resource);
+            is_wanted = is_wanted || plan_type_wants(&making->types[type], value->name);
+        }
+        if (!is_wanted) {
+            mistakes_add(making->mistakes, value->at,
+                         "the route \"%s\" has the value \"%s\", which none of its products "
+                         "wants; remove it, or add an input of this name",
+                         row->path, value->name);
+        }
+    }
 }
 
 /* ---- HEAD ------------------------------------------------------------------------------------ */

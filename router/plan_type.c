@@ -11,7 +11,6 @@ static int type_add(struct plan_making *making, const struct gyr_resource *resou
 static int type_put(struct plan_making *making, const struct gyr_resource *resource);
 static int types_merge(struct plan_making *making, uint32_t *stack);
 static uint32_t type_next_base(struct plan_making *making, struct made_type *type);
-static void base_check(struct plan_making *making, const struct made_type *type);
 static int type_merge(struct plan_making *making, uint32_t index);
 static void functions_merge(struct gyr_resource *merged, const struct gyr_resource *base);
 static void settings_merge(const struct gyr_app *app, struct plan_type *out);
@@ -197,7 +196,6 @@ static int type_merge(struct plan_making *making, uint32_t index)
         type->base = plan_type_of(making, type->own.base);
         base = &making->types[type->base];
         functions_merge(&out->merged, &making->plan->types[type->base].merged);
-        base_check(making, type);
     }
     settings_merge(making->app, out);
     methods_merge(type, base);
@@ -215,18 +213,6 @@ static int type_merge(struct plan_making *making, uint32_t index)
         check_type(making, type, out);
     }
     return err;
-}
-
-static void base_check(struct plan_making *making, const struct made_type *type)
-{
-    const struct gyr_resource *base = &making->types[type->base].own;
-    if (base->instance_size > type->own.instance_size ||
-        base->instance_align > MAX(type->own.instance_align, 1U)) {
-        mistakes_add(making->mistakes, type->own.at,
-                     "the structure of the resource \"%s\" (%u bytes) is smaller than that of "
-                     "its base \"%s\" (%u bytes); make the base's structure its first member",
-                     type->own.name, type->own.instance_size, base->name, base->instance_size);
-    }
 }
 
 #define INHERIT(field)               \
