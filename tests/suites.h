@@ -1204,6 +1204,15 @@ TEST(transport_queue, transport_queue_takes_back_before_anything_was_sent)
 TEST(transport_queue, transport_queue_takes_back_what_is_held)
 TEST(transport_queue, transport_queue_tells_tracks_of_connections_that_end)
 
+SUITE(visit)
+TEST(visit, visit_lives_from_its_handshake_to_its_close)
+TEST(visit, visit_of_a_connection_that_is_lost_ends_with_1006)
+
+SUITE(visit_order)
+TEST(visit_order, visit_order_holds_for_every_set_of_functions_that_wait)
+TEST(visit_order, visit_order_holds_whatever_two_functions_do)
+TEST(visit_order, visit_order_holds_whatever_functions_do)
+
 SUITE(worker)
 TEST(worker, worker_is_a_thread_of_its_name_that_takes_no_signals)
 TEST(worker, worker_runs_until_it_is_stopped)
