@@ -21,6 +21,7 @@ struct stage {
     struct gyr_server *server;
     struct gyr_workers *workers;
     struct gyr_error error;
+    struct gyr_error tick_error; /* of tick_stop */
 };
 
 static void stage_init(struct stage *stage, enum gyr_ring ring, unsigned core_count)
@@ -339,7 +340,7 @@ static int tick_stop(struct gyr_worker_run *run, struct gyr_core *core, void *co
     struct stage *stage = context;
     (void)run;
     (void)core;
-    int err = gyr_workers_stop(stage->workers, FOR_EVER, &stage->error);
+    int err = gyr_workers_stop(stage->workers, FOR_EVER, &stage->tick_error);
     (void)sem_post(&stage->probe.began);
     return err;
 }
@@ -349,9 +350,10 @@ static void cannot_stop_itself(struct stage *stage)
     static const struct gyr_worker TABLE[] = {GYR_WORKER_TIMER("self", tick_stop, 1), {0}};
     start(stage, TABLE, stage);
     kit_wait(&stage->probe.began);
-    EXPECT(strcmp(stage->error.text, "worker \"self\": it would wait for its own end; let another "
-                                     "thread call gyr_workers_stop") == 0,
-           stage->error.text);
+    EXPECT(strcmp(stage->tick_error.text,
+                  "worker \"self\": it would wait for its own end; let another "
+                  "thread call gyr_workers_stop") == 0,
+           stage->tick_error.text);
     worker_log_wait(&stage->log, "worker.failed worker=self result=-5003", 1);
     EXPECT_INT(gyr_workers_stop(stage->workers, FOR_EVER, NULL), GYR_ERR_STATE, "its result");
 }
