@@ -261,24 +261,38 @@ bool scenario_serve(struct scenario *at, const char *file, int line)
     return true;
 }
 
-/* The places are lines of this test, and change with it: they are checked to be there, and cut. */
+/* Every "tests/scenarios/FILE.c:LINE" becomes "@": that it is there matters, not where. */
+static void places_cut(const char *from, char *to, size_t size)
+{
+    size_t used = 0;
+    while (*from != '\0' && used + 1 < size) {
+        unsigned line = 0;
+        int length = 0;
+        if (sscanf(from, "tests/scenarios/%*[a-z_].c:%u%n", &line, &length) == 1 && length > 0) {
+            from += length;
+            to[used++] = '@';
+        } else {
+            to[used++] = *from++;
+        }
+    }
+    to[used] = '\0';
+}
+
 const char *scenario_mistakes(struct scenario *at)
 {
-    static char all[SCENARIO_TEXT_SIZE];
-    char *to = at->mistakes;
-    *to = '\0';
+    char all[SCENARIO_TEXT_SIZE];
     (void)gyr_app_check(scenario_app(at), all, sizeof(all));
-    for (const char *line = all; *line != '\0';) {
-        size_t size = strcspn(line, "\n");
-        unsigned number = 0;
-        int used = 0;
-        if (sscanf(line, "tests/scenarios/%*[a-z_].c:%u: %n", &number, &used) != 1 || used == 0) {
-            used = 0;
-        }
-        to += sprintf(to, "%s%.*s", to == at->mistakes ? "" : "\n", (int)size - used, line + used);
-        line += size + (line[size] == '\n');
+    if (all[0] != '\0') {
+        all[strlen(all) - 1] = '\0'; /* the last line feed */
     }
-    return at->mistakes;
+    places_cut(all, at->cut, sizeof(at->cut));
+    return at->cut;
+}
+
+const char *scenario_error(struct scenario *at)
+{
+    places_cut(at->error.text, at->cut, sizeof(at->cut));
+    return at->cut;
 }
 
 void expect_text(const char *actual, const char *expected, const char *why, const char *file,

@@ -50,7 +50,7 @@ struct scenario {
     struct scenario_text log;
     struct gyr_handle held; /* of the last scenario_hold */
     unsigned held_count;
-    char mistakes[SCENARIO_TEXT_SIZE];
+    char cut[SCENARIO_TEXT_SIZE]; /* of scenario_mistakes or scenario_error */
 };
 
 #define SCENARIO_EACH_RING(at) for (scenario_begin(at); scenario_next(at);)
@@ -70,11 +70,12 @@ struct gyr_router *scenario_mount(struct scenario *at, const char *prefix, const
                                   const struct gyr_route *table, const char *file, int line);
 #define SERVE(at) scenario_serve(at, __FILE__, __LINE__)
 bool scenario_serve(struct scenario *at, const char *file, int line);
-/* All mistakes of the application are this one text, behind "FILE:LINE: " each. */
+/* All mistakes of the application, a line each, and the text of `error`; "@" stands for where a row
+ * of a test is, its file and line. */
 #define MISTAKES(at, text) expect_text(scenario_mistakes(at), text, "mistakes", __FILE__, __LINE__)
+#define ERROR(at, text)    expect_text(scenario_error(at), text, "error", __FILE__, __LINE__)
 const char *scenario_mistakes(struct scenario *at);
-/* An error's whole text. */
-#define ERROR(at, expected) expect_text((at)->error.text, expected, "error", __FILE__, __LINE__)
+const char *scenario_error(struct scenario *at);
 void expect_text(const char *actual, const char *expected, const char *why, const char *file,
                  int line);
 

@@ -339,7 +339,7 @@ void scenario_074_a_handler_that_fails_is_reported_and_the_policy_decides(void)
         says_tag(&at, client, "fail", "handler failed:handler:fails:-5 after:-5");
         LEAVE(client);
         ENDED(&at, "");
-        EXPECT_INT(scenario_logged(&at, "app.failed what=handler"), 3, "a line for each");
+        EXPECT_INT(scenario_logged(&at, "what=handler"), 3, "a line for each");
     }
     SCENARIO_EACH_RING(&at)
     {

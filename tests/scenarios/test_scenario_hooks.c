@@ -311,14 +311,17 @@ void scenario_086_an_event_that_does_not_exist_or_no_function_is_an_error(void)
                                     &at.error),
                        GYR_ERR_ARGUMENT, "an event");
             char expected[128];
-            (void)snprintf(expected, sizeof(expected), "@86a %d", events[i]);
+            (void)snprintf(expected, sizeof(expected),
+                           "there is no event %u; see enum "
+                           "gyr_hook_event",
+                           (unsigned)events[i]);
             ERROR(&at, expected);
         }
         EXPECT_INT(gyr_app_hook(app, NULL, GYR_BEFORE_CONNECT, NULL, NULL, &at.error),
                    GYR_ERR_ARGUMENT, "no function");
-        ERROR(&at, "@86b");
+        ERROR(&at, "the hook of the event 1 has no function");
         EXPECT_INT(gyr_app_hooks(app, NULL, empty, &at.error), GYR_ERR_ARGUMENT, "none in a row");
-        ERROR(&at, "@86c");
+        ERROR(&at, "the hook \"empty\" has no function; give it one of the five");
         serve_with(&at, NULL, NULL, NULL);
         VISIT(&at, "/out/in/1");
         ENDED(&at, OPENED " " LEFT);
@@ -326,6 +329,12 @@ void scenario_086_an_event_that_does_not_exist_or_no_function_is_an_error(void)
 }
 
 /* ---- bases ---- */
+
+static int names_user(struct gyr_hook_call *call)
+{
+    note(call->conn, "before:%s:%s", layer_of(call), (const char *)call->user);
+    return 0;
+}
 
 struct based {
     struct inner base;
@@ -341,15 +350,15 @@ void scenario_087_a_hook_of_a_base_fires_for_who_derives_never_the_other_way(voi
     {
         ROUTES(&at, "", bases); /* and later */
         EXPECT_INT(
-            gyr_app_hook(at.app, &derived, GYR_BEFORE_CONNECT, notes_before, NULL, &at.error), 0,
+            gyr_app_hook(at.app, &derived, GYR_BEFORE_CONNECT, names_user, name_b, &at.error), 0,
             at.error.text);
-        EXPECT_INT(gyr_app_hook(at.app, &child, GYR_BEFORE_CONNECT, notes_before, NULL, &at.error),
+        EXPECT_INT(gyr_app_hook(at.app, &child, GYR_BEFORE_CONNECT, names_user, name_a, &at.error),
                    0, at.error.text);
         SERVE(&at);
         VISIT(&at, "/base");
-        NOTED(&at, "inner:create before:inner inner:connect inner:disconnect:1000 inner:destroy");
+        NOTED(&at, "inner:create before:inner:a inner:connect inner:disconnect:1000 inner:destroy");
         VISIT(&at, "/derived");
-        ENDED(&at, "inner:create before:inner before:based inner:connect inner:disconnect:1000 "
+        ENDED(&at, "inner:create before:based:a before:based:b inner:connect inner:disconnect:1000 "
                    "inner:destroy");
     }
 }

@@ -99,7 +99,7 @@ void scenario_029_a_handler_that_fails_is_seen_reported_and_refused(void)
         SERVE(&at);
         REFUSED(&at, "/fail", 500);
         ENDED(&at, "place:create fails failed:on_connect:-5 after:-5 place:destroy");
-        EXPECT_INT(scenario_logged(&at, "app.failed what=on_connect resource=place"), 1, "a line");
+        EXPECT_INT(scenario_logged(&at, "what=on_connect resource=place"), 1, "a line");
     }
 }
 

@@ -164,14 +164,17 @@ void scenario_049_a_gift_beats_a_value_and_nobody_gets_what_he_did_not_declare(v
         VISIT(&at, "/give/atlas/both");
         NOTED(&at, "project=atlas");
         REFUSED(&at, "/wrong/take", 500);
-        NOTED(&at, "given:-5012 failed:give:-5012");
+        NOTED(&at, "given:-5012 failed:give:projekt:-5005");
         EXPECT_INT(scenario_logged(&at, "projekt"), 1, "with its name");
         ENDED(&at, "");
     }
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", unwanteds);
-        MISTAKES(&at, "@49");
+        MISTAKES(&at, "@: the route \"/undeclared\" has the value \"project\", which the resource "
+                      "\"params\" does not want; remove it, or add an input of this name\n@: the "
+                      "resource \"giver\" gives \"project\", which nobody below it wants; remove "
+                      "it, or add an input of this name");
     }
 }
 
@@ -323,7 +326,9 @@ void scenario_053_the_same_child_twice_is_a_mistake(void)
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", twices);
-        MISTAKES(&at, "@53");
+        MISTAKES(&at, "@: the path \"/x/{id}\" is there twice below the resource \"twice\", first "
+                      "at @; remove one\n@: the path \"x/{id}/\" is there twice below the resource "
+                      "\"twice\", first at @; remove one");
     }
 }
 
@@ -356,7 +361,8 @@ void scenario_054_a_tree_that_has_itself_below_it_ends_at_the_depth_limit(void)
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", loop_routes);
-        MISTAKES(&at, "@54");
+        MISTAKES(&at, "@: the route \"/loop\" is never reached: \"/loop\" at @ takes all that it "
+                      "would; put it before that one, or remove it");
     }
 }
 
@@ -382,7 +388,7 @@ void scenario_055_a_parent_that_cannot_give_refuses_and_all_are_destroyed(void)
         SERVE(&at);
         REFUSED(&at, "/top/mid/leaf", 500);
         NOTED(&at, "top:create mid:create mid:give failed:give:-5 mid:destroy top:destroy");
-        EXPECT_INT(scenario_logged(&at, "app.failed what=give resource=mid"), 1, "one line");
+        EXPECT_INT(scenario_logged(&at, "what=give resource=mid"), 1, "one line");
         VISIT(&at, "/top/mid"); /* where nothing is to be given */
         ENDED(&at, "top:create mid:create mid:connect mid:disconnect:1000 mid:destroy top:destroy");
     }

@@ -59,7 +59,7 @@ void scenario_003_mounting_again_is_an_error_and_the_first_mount_serves(void)
         for (size_t i = 0; i < COUNT_OF(prefixes); i++) {
             EXPECT_INT(gyr_app_mount(at.app, prefixes[i], router, &at.error), GYR_ERR_STATE,
                        prefixes[i]);
-            ERROR(&at, "@3");
+            ERROR(&at, "the router \"r\" is mounted already; make another one");
         }
         SERVE(&at);
         REFUSED(&at, "/other/rooms/1", 404);
@@ -91,7 +91,7 @@ void scenario_004_a_prefix_is_root_or_begins_with_a_slash(void)
         EXPECT_INT(gyr_router_create("r", &router), 0, "made");
         EXPECT_INT(gyr_app_mount(scenario_app(&at), "api", router, &at.error), GYR_ERR_ARGUMENT,
                    "no slash");
-        ERROR(&at, "@4");
+        ERROR(&at, "the prefix \"api\" does not begin with a slash; write \"/api\"");
         EXPECT_INT(gyr_app_mount(at.app, "/api", router, &at.error), 0, "nothing has changed");
     }
 }
@@ -165,14 +165,33 @@ void scenario_008_of_two_that_fit_the_one_registered_first_serves(void)
 {
     static const struct gyr_route general[] = {
         GYR_ROUTE("/over/{id}", &traced_first), GYR_ROUTE("/over/static", &traced_second), {0}};
+    static const struct gyr_route over_first[] = {
+        GYR_ROUTE("/over/{id}", &traced_first), GYR_ROUTE("/{x}/static", &traced_second), {0}};
+    static const struct gyr_route static_first[] = {
+        GYR_ROUTE("/{x}/static", &traced_second), GYR_ROUTE("/over/{id}", &traced_first), {0}};
     static const struct gyr_route special[] = {
         GYR_ROUTE("/over/static", &traced_second), GYR_ROUTE("/over/{id}", &traced_first), {0}};
     struct scenario at;
     SCENARIO_EACH_RING(&at)
     {
-        /* In the other order the static one can never be reached, and check says so. */
+        ROUTES(&at, "", over_first);
+        SERVE(&at);
+        VISIT(&at, "/over/static");
+        ENDED(&at, FIRST_VISITED);
+    }
+    SCENARIO_EACH_RING(&at)
+    {
+        ROUTES(&at, "", static_first);
+        SERVE(&at);
+        VISIT(&at, "/over/static");
+        ENDED(&at, SECOND_VISITED);
+    }
+    SCENARIO_EACH_RING(&at)
+    {
+        /* Behind one that takes all it would, it would never serve, and check says so. */
         ROUTES(&at, "", general);
-        MISTAKES(&at, "@8");
+        MISTAKES(&at, "@: the route \"/over/static\" is never reached: \"/over/{id}\" at @ takes "
+                      "all that it would; put it before that one, or remove it");
     }
     SCENARIO_EACH_RING(&at)
     {
@@ -240,7 +259,10 @@ void scenario_012_a_path_or_name_in_use_is_refused_and_nothing_changes(void)
     static const struct gyr_route bad[] = {GYR_ROUTE("/a", &traced_second),
                                            GYR_ROUTE("/a/", &traced_second),
                                            GYR_ROUTE("/c", &traced_second, .name = "name")};
-    static const char *const errors[] = {"@12a", "@12b", "@12c"};
+    static const char *const errors[] = {
+        "@: the path \"/a\" is there twice for WebSockets, first at @; remove one",
+        "@: the path \"/a/\" is there twice for WebSockets, first at @; remove one",
+        "@: the name \"name\" of the route \"/c\" is that of \"/a\", too, at @; rename one"};
     struct scenario at;
     SCENARIO_EACH_RING(&at)
     {
@@ -271,7 +293,8 @@ void scenario_013_a_route_behind_one_that_takes_all_it_would_is_reported(void)
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", routes);
-        MISTAKES(&at, "@13");
+        MISTAKES(&at, "@: the route \"/a/{y}\" is never reached: \"/a/{x}\" at @ takes all that it "
+                      "would; put it before that one, or remove it");
     }
 }
 
@@ -281,11 +304,31 @@ void scenario_014_a_bad_template_is_an_error_that_names_it(void)
         struct gyr_route route;
         const char *error;
     } rows[] = {
-        {GYR_ROUTE("/rooms/{}", &room), "@14a"},       {GYR_ROUTE("/rooms/{2x}", &room), "@14b"},
-        {GYR_ROUTE("/rooms/{a-b}", &room), "@14c"},    {GYR_ROUTE("/{x}/{x}", &room), "@14d"},
-        {GYR_ROUTE("/rooms/{x", &room), "@14e"},       {GYR_ROUTE("/rooms/x}", &room), "@14f"},
-        {GYR_ROUTE("/rooms/{x:date}", &room), "@14g"}, {GYR_ROUTE("/{x:path}/y", &room), "@14h"},
-        {GYR_ROUTE("/a//b", &room), "@14i"},           {GYR_ROUTE("rooms", &room), "@14j"},
+        {GYR_ROUTE("/rooms/{}", &room),
+         "@: template \"/rooms/{}\", column 8, \"{}\": a parameter has a name, as {room}"},
+        {GYR_ROUTE("/rooms/{2x}", &room),
+         "@: template \"/rooms/{2x}\", column 8, \"{2x}\": a name is made of letters, digits and "
+         "\"_\", and does not begin with a digit"},
+        {GYR_ROUTE("/rooms/{a-b}", &room),
+         "@: template \"/rooms/{a-b}\", column 8, \"{a-b}\": a name is made of letters, digits and "
+         "\"_\", and does not begin with a digit"},
+        {GYR_ROUTE("/{x}/{x}", &room),
+         "@: template \"/{x}/{x}\", column 6, \"{x}\": this name comes twice; rename one of them"},
+        {GYR_ROUTE("/rooms/{x", &room),
+         "@: template \"/rooms/{x\", column 8, \"{x\": the brace is not closed; put \"}\" behind "
+         "the name, or write \"{{\" for a brace"},
+        {GYR_ROUTE("/rooms/x}", &room),
+         "@: template \"/rooms/x}\", column 9, \"}\": this brace closes nothing; leave it out, or "
+         "write \"}}\" for a brace"},
+        {GYR_ROUTE("/rooms/{x:date}", &room),
+         "@: template \"/rooms/{x:date}\", column 8, \"{x:date}\": unknown type; there are int, "
+         "uint, uuid and path, and text without a colon"},
+        {GYR_ROUTE("/{x:path}/y", &room), "@: template \"/{x:path}/y\", column 2, \"{x:path}\": a "
+                                          "path is a last segment by itself; move it to the end"},
+        {GYR_ROUTE("/a//b", &room), "@: template \"/a//b\", column 3, \"//\": an empty segment is "
+                                    "matched by nothing; leave one slash out"},
+        {GYR_ROUTE("rooms", &room),
+         "@: template \"rooms\": put a slash in front; \"/\" is the root"},
     };
     struct scenario at;
     SCENARIO_EACH_RING(&at)

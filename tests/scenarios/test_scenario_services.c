@@ -122,16 +122,19 @@ void scenario_093_a_name_that_nobody_has_is_an_error_that_says_it(void)
         EXPECT(pointer == &hammer, "what was registered");
         EXPECT_INT(gyr_app_find(at.app, "tools", "struct tool", &pointer, &at.error),
                    GYR_ERR_NOT_FOUND, "a name");
-        ERROR(&at, "@93a");
+        ERROR(&at, "there is no service \"tools\" (struct tool); register it with gyr_app_service");
         EXPECT_INT(gyr_app_find(at.app, "tool", "struct store", &pointer, &at.error),
                    GYR_ERR_NOT_FOUND, "a type");
-        ERROR(&at, "@93b");
+        ERROR(&at, "there is no service \"tool\" (struct store); register it with gyr_app_service");
     }
     SCENARIO_EACH_RING(&at)
     {
         struct gyr_settings *settings = NULL;
         ROUTES(&at, "", outers);
-        MISTAKES(&at, "@93c");
+        MISTAKES(&at, "@: the resource \"bench\" wants the service \"tool\" (struct tool), which "
+                      "nobody has registered; call gyr_app_service before gyr_app_server\n@: the "
+                      "resource \"bench\" wants the service \"tool\" (struct tool), which nobody "
+                      "has registered; call gyr_app_service before gyr_app_server");
         EXPECT_INT(gyr_settings_create(&at.config, &settings, &at.error), 0, at.error.text);
         EXPECT_INT(gyr_app_server(at.app, settings, &at.server, &at.error), GYR_ERR_CONFIG,
                    "it does not start");
@@ -185,7 +188,7 @@ void scenario_094_a_maker_that_fails_refuses_and_is_reported(void)
         SERVE(&at);
         REFUSED(&at, "/made/inner", 500);
         NOTED(&at, "make failed:make:tool:-5");
-        EXPECT_INT(scenario_logged(&at, "app.failed what=make"), 1, "one line");
+        EXPECT_INT(scenario_logged(&at, "what=make"), 1, "one line");
         ENDED(&at, "");
     }
     SCENARIO_EACH_RING(&at)
@@ -217,7 +220,8 @@ void scenario_095_a_service_registered_anew_reaches_new_connections_only(void)
         NOTED(&at, "later:hammer");
         /* Names and types were resolved once, at the start: nothing new can be asked for now. */
         EXPECT_INT(gyr_app_service(at.app, &other, &at.error), GYR_ERR_NOT_FOUND, "a new name");
-        ERROR(&at, "@95");
+        ERROR(&at, "the service \"other\" (struct tool) is new, and the application is frozen; a "
+                   "service can only be replaced then");
         for (unsigned i = 0; i < 4; i++) {
             VISIT(&at, "/outer");
         }

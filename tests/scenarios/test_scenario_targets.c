@@ -12,6 +12,7 @@ static const struct gyr_resource room = {GYR_RESOURCE_PLAIN("room"),
 static const struct gyr_route below[] = {GYR_ROUTE("items/{y}/", &room, .name = "item"), {0}};
 static const struct gyr_resource shop = {GYR_RESOURCE_PLAIN("shop"), .children = below,
                                          .on_connect = scenario_note_params};
+static const struct gyr_route bares[] = {GYR_ROUTE("/items/{y}/", &room, .name = "item"), {0}};
 static const struct gyr_route routes[] = {GYR_ROUTE("/rooms/{room}/", &room, .name = "room"),
                                           GYR_ROUTE("/shops/{x}", &shop, .name = "shop"),
                                           GYR_ROUTE("/n/{id:int}", &room, .name = "number"),
@@ -46,14 +47,16 @@ void scenario_017_a_url_is_built_from_a_name(void)
         EXPECT_INT(
             gyr_router_url_for(router, "nobody", values, text, sizeof(text), &needed, &at.error),
             GYR_ERR_NOT_FOUND, "a name");
-        ERROR(&at, "@17a");
+        ERROR(&at, "there is no route with the name \"nobody\"; name its router, its route and the "
+                   "children, as router:route:child");
         EXPECT_INT(gyr_router_url_for(router, "room", bad, text, sizeof(text), &needed, &at.error),
                    GYR_ERR_ARGUMENT, "a value that is missing");
-        ERROR(&at, "@17b");
+        ERROR(&at, "the path of \"room\" wants the parameter \"room\"; give it a value");
         EXPECT_INT(
             gyr_router_url_for(router, "number", bad, text, sizeof(text), &needed, &at.error),
             GYR_ERR_ARGUMENT, "a value that does not fit");
-        ERROR(&at, "@17c");
+        ERROR(&at, "the path of \"number\" cannot have \"x\" as its parameter \"id\"; give it one "
+                   "that its route matches");
         EXPECT_INT(gyr_router_url_for(router, "room", values, text, 10, &needed, &at.error),
                    GYR_ERR_LIMIT, "too small by its NUL");
         EXPECT_INT(needed, sizeof("/rooms/42/"), "what it needs");
@@ -71,7 +74,7 @@ void scenario_018_a_relative_url_has_no_mount_an_absolute_one_has(void)
         char text[64];
         size_t needed = 0;
         struct gyr_router *router = MOUNT(&at, "/api", "r", routes);
-        MOUNT(&at, "/bare", NULL, below);
+        MOUNT(&at, "/bare", NULL, bares);
         url_is(router, "shop", "/shops/1");
         url_is(router, "shop:item", "/shops/1/items/2/");
         SERVE(&at);
@@ -86,7 +89,8 @@ void scenario_018_a_relative_url_has_no_mount_an_absolute_one_has(void)
         VISIT(&at, text);
         EXPECT_INT(gyr_app_url_for(at.app, "shop", values, text, sizeof(text), &needed, &at.error),
                    GYR_ERR_NOT_FOUND, "it is r:shop");
-        ERROR(&at, "@18");
+        ERROR(&at, "there is no route with the name \"shop\"; name its router, its route and the "
+                   "children, as router:route:child");
         ENDED(&at, "x=1 y=2 y=2");
     }
 }
@@ -94,9 +98,9 @@ void scenario_018_a_relative_url_has_no_mount_an_absolute_one_has(void)
 void scenario_019_a_value_comes_back_from_its_url_as_it_was(void)
 {
     static const struct gyr_span hard[] = {
-        GYR_LITERAL("a b"),           GYR_LITERAL("a/b"),   GYR_LITERAL("100%"), GYR_LITERAL("%2F"),
-        GYR_LITERAL("stra\303\237e"), GYR_LITERAL("a?b#c"), GYR_LITERAL("+"),    GYR_LITERAL(".."),
-        GYR_LITERAL("a;b&c=d"),       GYR_LITERAL("\"<>")};
+        GYR_LITERAL("a b"), GYR_LITERAL("a/b"),           GYR_LITERAL("100%"),
+        GYR_LITERAL("%2F"), GYR_LITERAL("stra\303\237e"), GYR_LITERAL("a?b#c"),
+        GYR_LITERAL("+"),   GYR_LITERAL("a;b&c=d"),       GYR_LITERAL("\"<>")};
     struct scenario at;
     SCENARIO_EACH_RING(&at)
     {
@@ -114,6 +118,11 @@ void scenario_019_a_value_comes_back_from_its_url_as_it_was(void)
             (void)snprintf(expected, sizeof(expected), "room=%s", hard[i].ptr);
             NOTED(&at, expected);
         }
+        static const struct gyr_url_value dots[] = {{"room", GYR_LITERAL("..")}, {0}};
+        char text[64];
+        size_t needed = 0;
+        EXPECT_INT(gyr_app_url_for(at.app, "r:room", dots, text, sizeof(text), &needed, &at.error),
+                   GYR_ERR_ARGUMENT, "clients take it out of a path, encoded or not");
         ENDED(&at, "");
     }
 }
@@ -203,9 +212,11 @@ void scenario_024_a_route_without_a_target_is_an_error(void)
     {
         struct gyr_router *router = MOUNT(&at, "", "r", routes);
         EXPECT_INT(gyr_router_add(router, &none, &at.error), GYR_ERR_ARGUMENT, "none");
-        ERROR(&at, "@24a");
+        ERROR(&at, "@: the route \"/none\" leads nowhere; give it a resource, or a factory, or "
+                   "methods, or files");
         ROUTES(&at, "/p", parents);
-        MISTAKES(&at, "@24b");
+        MISTAKES(&at, "@: the route \"none\" leads nowhere; give it a resource, or a factory, or "
+                      "methods, or files");
     }
 }
 
@@ -242,7 +253,7 @@ void scenario_025_a_constructor_that_fails_refuses_once_and_leaks_nothing(void)
         SERVE(&at);
         REFUSED(&at, "/outer/broken", 500);
         NOTED(&at, "first:create broken:create failed:create:-5 first:destroy");
-        EXPECT_INT(scenario_logged(&at, "app.failed what=create resource=broken"), 1, "one line");
+        EXPECT_INT(scenario_logged(&at, "what=create resource=broken"), 1, "one line");
         uint64_t before = heap_now(&at);
         for (unsigned i = 0; i < 8; i++) {
             REFUSED(&at, "/outer/broken", 500);
@@ -264,10 +275,24 @@ void scenario_026_the_deprecated_registration_still_works(void)
         const struct gyr_resource *resource;
         int err;
         const char *error;
-    } bad[] = {
-        {"", &room, GYR_ERR_ARGUMENT, "@26a"},       {"room", &room, GYR_ERR_ARGUMENT, "@26b"},
-        {"/a b", &room, GYR_ERR_ARGUMENT, "@26c"},   {"/a\tb", &room, GYR_ERR_ARGUMENT, "@26d"},
-        {"/old/{x}", &room, GYR_ERR_EXISTS, "@26e"}, {"/none", NULL, GYR_ERR_ARGUMENT, "@26f"}};
+    } bad[] = {{"", &room, GYR_ERR_ARGUMENT,
+                "the path \"\" is empty, does not begin with a slash or has white space; write it "
+                "as \"/chat\""},
+               {"room", &room, GYR_ERR_ARGUMENT,
+                "the path \"room\" is empty, does not begin with a slash or has white space; write "
+                "it as \"/chat\""},
+               {"/a b", &room, GYR_ERR_ARGUMENT,
+                "the path \"/a b\" is empty, does not begin with a slash or has white space; write "
+                "it as \"/chat\""},
+               {"/a\tb", &room, GYR_ERR_ARGUMENT,
+                "the path \"/a?b\" is empty, does not begin with a slash or has white space; "
+                "write it as \"/chat\""},
+               {"/old/{x}", &room, GYR_ERR_EXISTS,
+                "/old/{x}: the path \"/old/{x}\" is there twice for WebSockets, first at /old/{x}; "
+                "remove one"},
+               {"/none", NULL, GYR_ERR_ARGUMENT,
+                "/none: the route \"/none\" leads nowhere; give it a resource, or a factory, or "
+                "methods, or files"}};
     static const struct gyr_value label[] = {GYR_VALUE("label", char, "old"), {0}};
     struct scenario at;
     SCENARIO_EACH_RING(&at)
