@@ -1266,6 +1266,7 @@ TEST(worker_timer, worker_timer_stop_waits_for_a_tick_that_runs)
 TEST(worker_timer, worker_timer_that_hangs_is_left_behind)
 TEST(worker_timer, worker_timer_cannot_stop_its_own_controller)
 TEST(worker_timer, worker_timer_ends_with_its_core)
+TEST(worker_timer, worker_timer_that_begins_while_its_core_ends_is_over_at_once)
 TEST(worker_timer, worker_timer_races_with_the_end_of_its_server)
 
 SUITE(ws_close)
