@@ -78,10 +78,11 @@ LDFLAGS_ALL := -pthread -Wl,-z,relro,-z,now $(filter -f%,$(filter-out -flto%,$(M
 LAYERS := base proto engine hub router
 SRC_TESTLIB := $(wildcard engine/ring_sim*.c)
 SRC_C := $(filter-out $(SRC_TESTLIB),$(foreach dir,$(LAYERS),$(wildcard $(dir)/*.c)))
-SRC_CXX := $(wildcard base/simdjson_shim.cpp)
+SRC_CXX := $(wildcard base/*.cpp)
 SRC_SIM := $(wildcard tests/sim/main.c)
 SRC_TESTS := $(filter-out $(SRC_SIM),$(foreach dir,. unit sim socket scenarios,$(wildcard tests/$(dir)/*.c)))
 SRC_TESTS := $(patsubst tests/./%,tests/%,$(SRC_TESTS))
+SRC_TESTS_CXX := $(wildcard tests/*.cpp)
 SRC_EXAMPLES := $(wildcard examples/*.c)
 # examples/NAME_*.c are parts of examples/NAME.c, and examples/common_*.c of all of them.
 EXAMPLE_NAMES := $(foreach name,$(SRC_EXAMPLES:examples/%.c=%),$(if $(findstring _,$(name)),,$(name)))
@@ -93,7 +94,7 @@ SRC_FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 O := $(B)/obj
 OBJ := $(SRC_C:%.c=$(O)/%.o) $(SRC_CXX:%.cpp=$(O)/%.o)
 OBJ_TESTLIB := $(SRC_TESTLIB:%.c=$(O)/%.o)
-OBJ_TESTS := $(SRC_TESTS:%.c=$(O)/%.o)
+OBJ_TESTS := $(SRC_TESTS:%.c=$(O)/%.o) $(SRC_TESTS_CXX:%.cpp=$(O)/%.o)
 EXAMPLES := $(EXAMPLE_NAMES:%=$(B)/bin/gyr-%)
 BENCHES := $(SRC_BENCH:bench/%.c=$(B)/bin/bench-%)
 SIM := $(SRC_SIM:tests/sim/main.c=$(B)/bin/sim)
@@ -102,8 +103,8 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 
 # ---- what people type --------------------------------------------------------------------------
 
-.PHONY: all run test check tidy sim model fuzz autobahn http-probes http-differential bench install \
-    uninstall deb test-packages clean docs help format lib programs tests fuzzers venv check-format \
+.PHONY: all run test check tidy sim scenarios model fuzz autobahn http-probes http-differential bench \
+    tag-differential install uninstall deb test-packages clean docs help format lib programs tests fuzzers venv check-format \
     check-headers check-style check-symbols check-unit check-sim check-docs
 
 all: lib programs ## build the libraries and programs (default)
@@ -134,6 +135,11 @@ sim: $(SIM) ## the simulator: SEED=n replays one seed with its trace, SEEDS=n ru
 	$(if $(SIM),,$(error tests/sim/main.c is missing))
 	$(Q)$(SIM) $(or $(SEED),--seeds $(or $(SEEDS),300))
 
+scenarios: ## the table of tests/scenarios/SCENARIOS.md, with results on each ring (SCENARIOS="1 40")
+	@tools/setup build test
+	@+$(MAKE) tests
+	@tools/scenarios $(B)/bin/run_tests $(SCENARIOS)
+
 fuzz: ## fuzz every target for FUZZ_SECONDS (60)
 	@tools/setup build test
 	@+$(MAKE) fuzzers
@@ -155,6 +161,9 @@ http-differential: ## the same against nginx and h2o, too: writes docs/http-diff
 	@+$(MAKE) all
 	@GYR_BIN=$(CURDIR)/$(B)/bin MODE=$(MODE) PYTHONDONTWRITEBYTECODE=1 \
 	    /usr/bin/python3 tests/probes/differential.py
+
+tag-differential: $(B)/bin/tag-differential ## tags against simdjson: COUNT=n documents of SEED=n
+	@$< $(or $(COUNT),10000000) $(or $(SEED),1)
 
 model: ## check the model of the broadcast ring with spin, all states, and that it finds planted bugs
 	@tools/setup model
@@ -267,7 +276,7 @@ $(B)/bin/config-table: $(O)/tools/config_table.o $(B)/gyr.o
 
 # ---- tests -------------------------------------------------------------------------------------
 
-tests: $(B)/bin/run_tests $(SIM)
+tests: $(B)/bin/run_tests $(B)/bin/tag-differential $(SIM)
 	@:
 
 # Tests see every internal function, so they link the one object and not the archive.
@@ -280,6 +289,13 @@ $(B)/bin/run_tests: $(OBJ_TESTS) $(B)/gyr.o $(B)/libgyr_test.a
 # tests, which need CUnit.
 $(B)/bin/sim: $(O)/tests/sim/main.o $(filter-out $(O)/tests/sim/test_%,$(filter $(O)/tests/sim/%,$(OBJ_TESTS))) \
     $(O)/tests/json_check.o $(O)/tests/fiber_kit.o $(B)/gyr.o $(B)/libgyr_test.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+
+# A test by itself, since it runs as long as one likes.
+$(B)/bin/tag-differential: $(O)/tests/differential/tag.o $(O)/tests/tag_kit.o \
+    $(O)/tests/json_reference.o $(B)/gyr.o
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
@@ -308,9 +324,10 @@ build/fuzz/libgyr.a: $(FUZZ_OBJ)
 
 build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libgyr.a
 	$(call say,LINK,$@)
-	$(Q)$(FUZZ_CC) $(FUZZ_CODE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	$(Q)$(FUZZ_CC) $(FUZZ_CODE) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
 build/fuzz/fuzz_log: build/fuzz/obj/tests/json_check.o
+build/fuzz/fuzz_tag: build/fuzz/obj/tests/tag_kit.o build/fuzz/obj/tests/json_reference.o
 
 build/fuzz/obj/%.o: %.c Makefile
 	$(call say,CC,'$< (fuzz)')
@@ -321,13 +338,13 @@ build/fuzz/obj/%.o: %.c Makefile
 build/fuzz/obj/%.o: %.cpp Makefile
 	$(call say,CXX,'$< (fuzz)')
 	$(Q)mkdir -p $(@D)
-	$(Q)$(FUZZ_CC)++ -std=c++17 $(CPPFLAGS_ALL) $(FUZZ_CODE) -fsanitize=fuzzer-no-link -MMD -MP \
-	    -c -o $@ $<
+	$(Q)$(FUZZ_CC)++ -std=c++17 -fno-exceptions -fno-rtti $(CPPFLAGS_ALL) $(FUZZ_CODE) \
+	    -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
 # ---- make check --------------------------------------------------------------------------------
 
 FORMATTED := $(foreach dir,$(LAYERS) include/gyr examples bench tests tests/unit tests/sim \
-    tests/socket tests/scenarios tests/fuzz,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
+    tests/socket tests/scenarios tests/differential tests/fuzz,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
 # Lists for the preprocessor that read best one entry a line.
 FORMATTED := $(filter-out tests/suites.h tests/options.h,$(FORMATTED))
 HEADERS := $(foreach dir,$(LAYERS) include/gyr,$(wildcard $(dir)/*.h))
@@ -340,6 +357,7 @@ check-style:
 	$(call say,STYLE,)
 	$(Q)tools/check_style
 	$(Q)tools/suites --check
+	$(Q)tools/scenarios --check
 
 check-docs: $(B)/bin/config-table
 	$(call say,DOCS,)
@@ -382,6 +400,7 @@ STD := -std=gnu17
 ROLE := $(WARN_SHIPPED)
 $(O)/proto/%.o: STD := -std=c17 -pedantic
 $(O)/tests/%.o: ROLE := -fno-lto
+$(O)/tests/%.o: ROLE_CXX := -fno-lto
 $(O)/bench/%.o: ROLE := -fno-lto
 $(O)/examples/%.o: ROLE := -fno-lto
 $(O)/tools/%.o: ROLE := -fno-lto
@@ -394,7 +413,7 @@ $(O)/%.o: %.c $(B)/flags
 $(O)/%.o: %.cpp $(B)/flags
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(Q)$(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) $(ROLE_CXX) -MMD -MP -c -o $@ $<
 
 -include $(shell find $(O) build/fuzz/obj -name '*.d' 2>/dev/null)
 

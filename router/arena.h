@@ -15,6 +15,8 @@ struct arena {
     struct arena_block *block; /* the one in use */
     size_t size_max;           /* bytes of all blocks */
     size_t size;
+    uint32_t reset_count; /* since blocks were given back; */
+    uint32_t index_max;   /* the furthest one in use since then */
 };
 
 /* No memory yet. */
@@ -24,5 +26,8 @@ void arena_deinit(struct arena *arena);
 void arena_reset(struct arena *arena);
 /* `align` is a power of two up to 16. NULL past size_max, or without memory. Not zeroed. */
 void *arena_alloc(struct arena *arena, size_t size, size_t align);
+/* Make what arena_alloc gave larger, or, if it was the last, smaller: where it is if there is room
+ * behind it, else as a copy. NULL as arena_alloc. `memory` is NULL while size_old is 0. */
+void *arena_resize(struct arena *arena, void *memory, size_t size_old, size_t size, size_t align);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* JSON in and out of structures (RFC 8259), as schemas say (hop 8 of docs/journey.md). Reading is
- * simdjson's on-demand parser, straight into the structure; what that does not look at, skipped and
- * raw values, our own walker checks (json_walk.c). Writing allocates nothing. */
+ * one pass over the text, on demand and straight into the structure, that judges every byte it
+ * passes; docs/json.md says what is taken and what not, and what other ways cost. Writing allocates
+ * nothing. */
 #ifndef ROUTER_JSON_H
 #define ROUTER_JSON_H
 
@@ -9,12 +10,12 @@
 #include "gyr/gyr_message.h"
 
 struct arena;
-struct json_reader; /* simdjson's parser and its index; one for each core */
+struct json_reader; /* what a message being read has open; one for each core */
 
 #define JSON_PADDING     64 /* readable bytes behind what is read: GYR_MESSAGE_PADDING */
 #define JSON_ID_SIZE_MAX 66 /* of an id as it is written, quotes included */
 
-/* It grows with the messages, up to `size_max` bytes each. */
+/* For messages of up to `size_max` bytes. GYR_ERR_MEMORY. */
 MUST_CHECK int json_reader_create(size_t size_max, struct json_reader **reader);
 void json_reader_destroy(struct json_reader *reader);
 
@@ -29,18 +30,20 @@ struct json_read {
     const struct json_form *form; /* NULL: an object without a tag (gyr_decode) */
     struct span tag;              /* unescaped; what the scan has found: another one is TAG_TWICE */
     const struct gyr_schema *schema; /* NULL: only check it; `payload` is its raw value */
+    bool is_utf8;                    /* the engine has checked it: a text message */
     bool is_lenient;
     bool is_payload_optional; /* with an envelope: missing or null is no payload, `value` is not
                                  written and has_payload false */
 };
 
+/* Of a message that is refused, `id` and `answer` are found too, if it is sound up to there. */
 struct json_message {
     struct span payload; /* with an envelope: as it is written, or size 0 if it is missing; else
-                            the whole object. A view of the message */
+                            the whole object. A view of the message. `null` is written, too */
     struct span id;      /* member "id" at the top level, as it is written; size 0: none. Flat
                             messages whose schema has a member of that name give it to that too */
     struct span answer;  /* member "re": whose answer this is */
-    bool has_payload;
+    bool has_payload;    /* it is there, and not null */
 };
 
 /* Read a message; JSON_PADDING readable bytes follow it, its bytes do not change.
@@ -49,15 +52,22 @@ struct json_message {
  *          variants go to the arena, other strings are views of the text
  *
  * Of members that come twice the last counts. Unless lenient, unknown members are a fault, but for
- * "id" and "re" at the top level of a message. Returns 0; GYR_ERR_MESSAGE with `fault` for anything
- * that is not sound from its first byte to its last. */
+ * "id" and "re" at the top level of a message, and any beside the payload of an envelope; what is
+ * skipped is checked. A schema for flat messages has no member of the name of the tag. Returns 0;
+ * GYR_ERR_MESSAGE with `fault` for anything that is not sound from its first byte to its last;
+ * GYR_ERR_MEMORY with it if the arena is full. */
 MUST_CHECK int json_read(struct json_reader *reader, struct span text, const struct json_read *how,
                          struct arena *arena, void *value, struct json_message *message,
                          struct gyr_fault *fault);
 
-/* Is this one JSON value, with nothing but white space around it? No recursion, depth up to
- * GYR_DEPTH_MAX. Returns 0 or GYR_ERR_MESSAGE with `fault` (reason only). */
+/* Is this one JSON value in UTF-8, with nothing but white space around it, and brackets in each
+ * other up to GYR_DEPTH_MAX? Reads nothing past the end. Returns 0 or GYR_ERR_MESSAGE with the
+ * reason. */
 MUST_CHECK int json_walk(struct span text, enum gyr_reason *reason);
+/* The same for a value inside `depth` open brackets. */
+MUST_CHECK int json_walk_at(struct span text, unsigned depth, enum gyr_reason *reason);
+/* The text without the white space round it. */
+struct span json_trim(struct span text);
 
 /* What is written round the members of a message. */
 struct json_write {

@@ -37,6 +37,16 @@ extern "C" {
 #define GYR_ROWS(type, ...) ((const struct type[]){__VA_ARGS__ __VA_OPT__(, ){0}})
 #endif
 
+/* In C++ what an initialiser does not name is zero by these words, so that no compiler warns of
+ * it; in C it is without them. */
+#ifdef __cplusplus
+#define GYR_ZERO_ \
+    {             \
+    }
+#else
+#define GYR_ZERO_
+#endif
+
 /* ---- kinds ----------------------------------------------------------------------------------- */
 
 enum gyr_kind {
@@ -49,7 +59,7 @@ enum gyr_kind {
     GYR_KIND_ENUM,    /* an enum, or an integer: one of several names in JSON */
     GYR_KIND_STRUCT,  /* a structure within the structure: an object in JSON */
     GYR_KIND_ARRAY,   /* a pointer to items, and a size_t with their number */
-    GYR_KIND_RAW,     /* struct gyr_span: any value of JSON, as it is written, checked */
+    GYR_KIND_RAW,     /* struct gyr_span: any value of JSON, as it is written, checked; null too */
     GYR_KIND_VARIANT, /* struct gyr_variant: an object that says by its tag what it is */
 };
 
@@ -61,45 +71,45 @@ struct gyr_variant {
 
 /* A name of GYR_KIND_ENUM. */
 struct gyr_enum_name {
-    const char *name;
-    int64_t value;
+    const char *name GYR_ZERO_;
+    int64_t value GYR_ZERO_;
 };
 
 /* One of the messages that a variant may be. */
 struct gyr_choice {
-    const struct gyr_schema *schema;
+    const struct gyr_schema *schema GYR_ZERO_;
 };
 
 struct gyr_member {
-    const char *name; /* in JSON; without quotes, backslashes and control characters */
-    const char *key;  /* `"name":` */
-    uint16_t name_size;
-    uint8_t kind;          /* enum gyr_kind */
-    uint8_t width;         /* bytes of an integer or enum; of the items' if it is an array */
-    uint8_t item_kind;     /* of GYR_KIND_ARRAY; no array, no variant */
-    uint32_t offset;       /* in the structure */
-    uint32_t size;         /* bytes of the member */
-    uint32_t item_size;    /* of GYR_KIND_ARRAY: bytes of an item */
-    uint32_t count_offset; /* of GYR_KIND_ARRAY: where its size_t is */
-    const struct gyr_schema *schema;   /* of GYR_KIND_STRUCT, and of arrays of it */
-    const struct gyr_enum_name *names; /* of GYR_KIND_ENUM; ends with a NULL name */
-    const struct gyr_choice *choices;  /* of GYR_KIND_VARIANT; ends with a NULL schema */
+    const char *name GYR_ZERO_; /* in JSON; without quotes, backslashes and control characters */
+    const char *key GYR_ZERO_;  /* `"name":` */
+    uint16_t name_size GYR_ZERO_;
+    uint8_t kind GYR_ZERO_;       /* enum gyr_kind */
+    uint8_t width GYR_ZERO_;      /* bytes of an integer or enum; of the items' if it is an array */
+    uint8_t item_kind GYR_ZERO_;  /* of GYR_KIND_ARRAY; no array, no variant */
+    uint32_t offset GYR_ZERO_;    /* in the structure */
+    uint32_t size GYR_ZERO_;      /* bytes of the member */
+    uint32_t item_size GYR_ZERO_; /* of GYR_KIND_ARRAY: bytes of an item */
+    uint32_t count_offset GYR_ZERO_;             /* of GYR_KIND_ARRAY: where its size_t is */
+    const struct gyr_schema *schema GYR_ZERO_;   /* of GYR_KIND_STRUCT, and of arrays of it */
+    const struct gyr_enum_name *names GYR_ZERO_; /* of GYR_KIND_ENUM; ends with a NULL name */
+    const struct gyr_choice *choices GYR_ZERO_;  /* of GYR_KIND_VARIANT; ends with a NULL schema */
 
     /* What may be said of it. */
-    bool optional;      /* it may be missing or null: GYR_OPTIONAL */
-    const void *preset; /* then the member becomes a copy of this, of its type; NULL: zero */
-    uint32_t presence;  /* 1 + offset of a bool that says whether it was there; 0: none */
-    bool ranged;        /* min and max hold: GYR_RANGE */
-    int64_t min;        /* of an integer, or of the items of an array of them */
-    uint64_t max;       /* ... of a GYR_KIND_INT as int64_t */
-    bool real_ranged;   /* real_min and real_max hold: GYR_REAL_RANGE */
-    double real_min;    /* of a double */
-    double real_max;
-    uint32_t size_min;    /* bytes of a string, of bytes once decoded, of raw text; of items too */
-    uint32_t size_max;    /* 0: as many as the message has */
-    uint32_t count_min;   /* items of an array */
-    uint32_t count_max;   /* 0: GYR_COUNT_MAX_DEFAULT */
-    const char *tag_name; /* of a variant: the member that says what it is; NULL: "type" */
+    bool optional GYR_ZERO_;      /* it may be missing or null: GYR_OPTIONAL */
+    const void *preset GYR_ZERO_; /* ... and then becomes a copy of this; NULL: zero */
+    uint32_t presence GYR_ZERO_;  /* 1 + offset of a bool that says whether it was there; 0: none */
+    bool ranged GYR_ZERO_;        /* min and max hold: GYR_RANGE */
+    int64_t min GYR_ZERO_;        /* of an integer, or of the items of an array of them */
+    uint64_t max GYR_ZERO_;       /* ... of a GYR_KIND_INT as int64_t */
+    bool real_ranged GYR_ZERO_;   /* real_min and real_max hold: GYR_REAL_RANGE */
+    double real_min GYR_ZERO_;    /* of a double */
+    double real_max GYR_ZERO_;
+    uint32_t size_min GYR_ZERO_;    /* bytes of a string or raw text, of bytes decoded; of items */
+    uint32_t size_max GYR_ZERO_;    /* 0: as many as the message has */
+    uint32_t count_min GYR_ZERO_;   /* items of an array */
+    uint32_t count_max GYR_ZERO_;   /* 0: GYR_COUNT_MAX_DEFAULT */
+    const char *tag_name GYR_ZERO_; /* what says which choice a variant is; NULL: "type" */
 };
 
 #define GYR_COUNT_MAX_DEFAULT 65536
@@ -297,7 +307,8 @@ GYR_API const char *gyr_reason_text(enum gyr_reason reason);
 /* Decodes JSON on any one thread at a time. */
 struct gyr_decoder;
 
-/* It takes up to `size_max` bytes of memory for what it decodes. GYR_ERR_MEMORY. */
+/* It takes up to `size_max` bytes of memory for what it decodes: the text, and what that becomes
+ * beyond the structure itself. GYR_ERR_MEMORY. */
 GYR_API GYR_MUST_CHECK int gyr_decoder_create(size_t size_max, struct gyr_decoder **decoder);
 GYR_API void gyr_decoder_destroy(struct gyr_decoder *decoder);
 
@@ -310,7 +321,7 @@ GYR_API void gyr_decoder_destroy(struct gyr_decoder *decoder);
  *   fault    out, if it fails
  *
  * The tag is not asked for; a member of its name (`type`) is skipped if the schema has none.
- * GYR_ERR_MESSAGE with `fault`; GYR_ERR_MEMORY. */
+ * GYR_ERR_MESSAGE with `fault`; GYR_ERR_MEMORY, with it too. */
 GYR_API GYR_MUST_CHECK int gyr_decode(struct gyr_decoder *decoder, const struct gyr_schema *schema,
                                       struct gyr_span text, bool lenient, void *value,
                                       struct gyr_fault *fault);
@@ -320,10 +331,15 @@ GYR_API GYR_MUST_CHECK int gyr_decode(struct gyr_decoder *decoder, const struct 
  *   text  out, up to `size` bytes; no NUL follows
  *   used  out: bytes that all of it needs
  *
- * Returns 0 if all of it is in `text`; GYR_ERR_LIMIT if it does not fit; GYR_ERR_ARGUMENT for a
- * string that is not UTF-8, a number that JSON does not know or that is out of its range, an enum
- * without a name, a raw text that is not JSON, too many items, a variant that is none of its
- * choices. Any thread; allocates nothing. */
+ * An optional member is left out if its `presence` says so; or if it has none, and is a string,
+ * bytes or an array whose pointer is NULL (and no preset), a raw text of NULL, or a variant
+ * without a schema.
+ *
+ * Returns 0 if all of it is in `text`; GYR_ERR_LIMIT if it does not fit; GYR_ERR_ARGUMENT for what
+ * the schema would refuse to read: a string that is not UTF-8, a number that JSON does not have,
+ * one out of its range, a size or a count out of its own, an enum without a name, a raw text not
+ * JSON, a variant that is none of its choices, more than GYR_DEPTH_MAX brackets in each other. Any
+ * thread; allocates nothing. */
 GYR_API GYR_MUST_CHECK int gyr_encode(const struct gyr_schema *schema, const void *value,
                                       char *text, size_t size, size_t *used);
 
@@ -335,7 +351,7 @@ GYR_API GYR_MUST_CHECK int gyr_schema_check(const struct gyr_schema *schema,
 /* ---- of the macros above --------------------------------------------------------------------- */
 
 #define GYR_MEMBER_HEAD_(name_text, kind_, width_)                               \
-    .name = name_text,                                                           \
+    .name = (name_text),                                                         \
     .key = "\"" name_text "\":", .name_size = (uint16_t)(sizeof(name_text) - 1), \
     .kind = (uint8_t)(kind_), .width = (uint8_t)(width_)
 
@@ -402,6 +418,7 @@ template <typename a> struct gyr_same_<a, a> {
              : GYR_KIND_DOUBLE, struct gyr_span  \
              : GYR_KIND_STRING)
 /* Zero; does not compile if the expression is of another type. */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a type */
 #define GYR_SAME_(type, expression) _Generic((expression), type : (size_t)0)
 #endif
 
