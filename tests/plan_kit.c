@@ -35,12 +35,12 @@ void plan_kit_end(struct plan_kit *kit)
     gyr_app_destroy(kit->app);
 }
 
-void expect_text(const char *actual, const char *expected, const char *why)
+void plan_expect_text(const char *actual, const char *expected, const char *why)
 {
     EXPECT_SPAN(span_of(actual, strlen(actual)), expected, why);
 }
 
-void expect_paths(const struct plan *plan, const char *expected, const char *why)
+void plan_expect_paths(const struct plan *plan, const char *expected, const char *why)
 {
     char text[1024] = "";
     size_t used = 0;
@@ -49,5 +49,5 @@ void expect_paths(const struct plan *plan, const char *expected, const char *why
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%.*s", i > 0 ? " " : "",
                                  (int)path.size, (const char *)path.ptr);
     }
-    expect_text(text, expected, why);
+    plan_expect_text(text, expected, why);
 }

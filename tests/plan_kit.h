@@ -19,8 +19,8 @@ void plan_kit_routes(struct plan_kit *kit, const struct gyr_route *table);
 void plan_kit_resource(struct plan_kit *kit, const struct gyr_resource *resource);
 void plan_kit_end(struct plan_kit *kit);
 
-void expect_text(const char *actual, const char *expected, const char *why);
+void plan_expect_text(const char *actual, const char *expected, const char *why);
 /* "/a /b/{x} ..." of all routes. */
-void expect_paths(const struct plan *plan, const char *expected, const char *why);
+void plan_expect_paths(const struct plan *plan, const char *expected, const char *why);
 
 #endif

@@ -113,7 +113,7 @@ void plan_type_has_what_its_bases_have(void)
     struct plan_kit kit;
     plan_kit_resource(&kit, &grand);
     const struct plan_type *type = kit_type(&kit);
-    expect_text(handler_name(type, "say"), "say_old", "its own");
+    plan_expect_text(handler_name(type, "say"), "say_old", "its own");
     EXPECT(type->has_json, "it takes JSON");
     EXPECT_INT(type->binary_count, 2, "numbers");
     EXPECT_INT(type->binary_numbers[0], 7, "sorted");
@@ -123,15 +123,16 @@ void plan_type_has_what_its_bases_have(void)
 
     plan_kit_resource(&kit, &leaf);
     type = kit_type(&kit);
-    expect_text(handler_name(type, "say"), "say_middle", "72: the parent's, not the grandparent's");
+    plan_expect_text(handler_name(type, "say"), "say_middle",
+                     "72: the parent's, not the grandparent's");
     EXPECT(handler_of(type, "say")->lenient && handler_of(type, "say")->payload_optional,
            "71: with the strictness of what it overrides");
     EXPECT_INT(handler_of(type, "say")->value_size, sizeof(struct say), "the structure");
-    expect_text(handler_name(type, "raw"), "raw_new", "replaced by its tag");
-    expect_text(handler_name(type, "leaf"), "raw_new", "its own");
+    plan_expect_text(handler_name(type, "raw"), "raw_new", "replaced by its tag");
+    plan_expect_text(handler_name(type, "leaf"), "raw_new", "its own");
     EXPECT_INT(type->binary_count, 3, "7, 8, 300");
     EXPECT_INT(type->binary_numbers[1], 8, "sorted");
-    expect_text(type->binary[1].name, "raw_new", "with its handler");
+    plan_expect_text(type->binary[1].name, "raw_new", "with its handler");
     EXPECT_INT(type->binary_tag_size, 2, "inherited");
     EXPECT(type->names != NULL && perfect_hash_find(type->names, SPAN_LITERAL("say")) == 0,
            "by convention");
@@ -142,11 +143,11 @@ void plan_type_overrides_what_was_overridden(void)
 {
     struct plan_kit kit;
     plan_kit_resource(&kit, &leaf_again);
-    expect_text(handler_name(kit_type(&kit), "say"), "say_new", "by the first name");
+    plan_expect_text(handler_name(kit_type(&kit), "say"), "say_new", "by the first name");
     EXPECT(handler_of(kit_type(&kit), "say")->lenient, "and still lenient");
     plan_kit_end(&kit);
     plan_kit_resource(&kit, &leaf_strict);
-    expect_text(handler_name(kit_type(&kit), "say"), "say_new", "by the tag");
+    plan_expect_text(handler_name(kit_type(&kit), "say"), "say_new", "by the tag");
     EXPECT(!handler_of(kit_type(&kit), "say")->lenient, "on its own terms");
     plan_kit_end(&kit);
 }
@@ -173,12 +174,12 @@ void plan_type_prefers_its_base_to_mixins_and_the_first_of_them(void)
 {
     struct plan_kit kit;
     plan_kit_resource(&kit, &mixes);
-    expect_text(handler_name(kit_type(&kit), "raw"), "raw_new", "the base's");
-    expect_text(handler_name(kit_type(&kit), "mixed"), "raw_mixed", "the first mixin's");
-    expect_text(handler_name(kit_type(&kit), "more"), "raw_old", "the second's");
+    plan_expect_text(handler_name(kit_type(&kit), "raw"), "raw_new", "the base's");
+    plan_expect_text(handler_name(kit_type(&kit), "mixed"), "raw_mixed", "the first mixin's");
+    plan_expect_text(handler_name(kit_type(&kit), "more"), "raw_old", "the second's");
     plan_kit_end(&kit);
     plan_kit_resource(&kit, &mixes_only);
-    expect_text(handler_name(kit_type(&kit), "raw"), "raw_mixed", "without a base");
+    plan_expect_text(handler_name(kit_type(&kit), "raw"), "raw_mixed", "without a base");
     EXPECT_INT(kit.plan->routes[0].methods, ROUTE_WEBSOCKET, "it takes WebSockets");
     plan_kit_end(&kit);
 }
@@ -215,9 +216,9 @@ void plan_type_has_the_settings_of_its_base(void)
     EXPECT_SPAN(type->form.tag_name, "kind", "its own");
     EXPECT_SPAN(type->form.payload_name, "d", "the base's");
     EXPECT_INT(type->failure_policy, GYR_FAILURE_KEEP, "the base's");
-    expect_text(route->method[GYR_METHOD_GET].name, "http_old", "the base's");
-    expect_text(route->method[GYR_METHOD_POST].name, "http_new", "replaced");
-    expect_text(route->method[GYR_METHOD_PUT].name, "http_new", "its own");
+    plan_expect_text(route->method[GYR_METHOD_GET].name, "http_old", "the base's");
+    plan_expect_text(route->method[GYR_METHOD_POST].name, "http_new", "replaced");
+    plan_expect_text(route->method[GYR_METHOD_PUT].name, "http_new", "its own");
     plan_kit_end(&kit);
     plan_kit_resource(&kit, &settings_flat);
     EXPECT_INT(kit_type(&kit)->form.payload_name.size, 0, "flat");
@@ -252,21 +253,21 @@ void plan_routes_are_flat_and_in_order(void)
 {
     struct plan_kit kit;
     plan_kit_routes(&kit, tree);
-    expect_paths(kit.plan,
-                 "/trunk/{x} /trunk/{x}/{id} /trunk/{x}/special/deep/ /trunk/{x}/health /last/",
-                 "depth first");
+    plan_expect_paths(
+        kit.plan, "/trunk/{x} /trunk/{x}/{id} /trunk/{x}/special/deep/ /trunk/{x}/health /last/",
+        "depth first");
     const struct plan_route *route = &kit.plan->routes[1];
     EXPECT_INT(route->level_count, 2, "a chain");
-    expect_text(route->levels[0].type->merged.name, "trunk", "the outermost first");
-    expect_text(route->levels[1].type->merged.name, "tail", "the innermost last");
-    expect_text(route->full_name, "trunk:one", "a name");
+    plan_expect_text(route->levels[0].type->merged.name, "trunk", "the outermost first");
+    plan_expect_text(route->levels[1].type->merged.name, "tail", "the innermost last");
+    plan_expect_text(route->full_name, "trunk:one", "a name");
     EXPECT_INT(route->param_count, 2, "parameters");
-    expect_text(route->param_names[0], "x", "of the outer one");
-    expect_text(route->param_names[1], "id", "of the inner one");
+    plan_expect_text(route->param_names[0], "x", "of the outer one");
+    plan_expect_text(route->param_names[1], "id", "of the inner one");
     route = &kit.plan->routes[3];
     EXPECT(route->is_plain && route->level_count == 1, "methods below a resource");
     EXPECT_INT(route->methods, 1U << GYR_METHOD_GET | 1U << GYR_METHOD_HEAD, "GET and HEAD");
-    expect_text(route->full_name, "trunk:health", "a name");
+    plan_expect_text(route->full_name, "trunk:health", "a name");
     EXPECT(kit.plan->routes[2].full_name == NULL, "no name");
     plan_kit_end(&kit);
 }
@@ -276,8 +277,8 @@ void plan_routes_inherit_children(void)
     struct plan_kit kit;
     const struct gyr_route table[] = {{.path = "/d", .resource = &trunk_derived}, {0}};
     plan_kit_routes(&kit, table);
-    expect_paths(kit.plan, "/d /d/own /d/{id}/ /d/special/deep/ /d/health",
-                 "its own first, and instead of those of the same path");
+    plan_expect_paths(kit.plan, "/d /d/own /d/{id}/ /d/special/deep/ /d/health",
+                      "its own first, and instead of those of the same path");
     plan_kit_end(&kit);
 }
 
@@ -304,8 +305,8 @@ void plan_routes_of_routers_have_prefixes_and_names(void)
     plan_kit_freeze(&kit);
     EXPECT_INT(kit.plan->route_count, 5 + 8, "of both");
     EXPECT_SPAN(template_text(kit.plan->routes[1].template), "/t/{tenant}/trunk/{x}/{id}", "path");
-    expect_text(kit.plan->routes[1].full_name, "api:trunk:one", "name");
-    expect_text(kit.plan->routes[1].router_name, "api", "its router");
+    plan_expect_text(kit.plan->routes[1].full_name, "api:trunk:one", "name");
+    plan_expect_text(kit.plan->routes[1].router_name, "api", "its router");
     EXPECT_SPAN(template_text(kit.plan->routes[5].template), "/{a}", "of the other router");
     plan_kit_end(&kit);
 }
@@ -349,8 +350,8 @@ void plan_routes_take_what_is_declared(void)
     for (size_t i = 0; i < COUNT_OF(expected); i++) {
         EXPECT_INT(kit.plan->routes[i].methods, expected[i], taking[i].path);
     }
-    expect_text(kit.plan->routes[1].method[GYR_METHOD_HEAD].name, "http_old", "HEAD is GET");
-    expect_text(kit.plan->routes[2].method[GYR_METHOD_HEAD].name, "http_old", "or its own");
+    plan_expect_text(kit.plan->routes[1].method[GYR_METHOD_HEAD].name, "http_old", "HEAD is GET");
+    plan_expect_text(kit.plan->routes[2].method[GYR_METHOD_HEAD].name, "http_old", "or its own");
     plan_kit_end(&kit);
 }
 
@@ -402,19 +403,25 @@ void plan_has_a_hundred_thousand_routes(void)
     free(paths);
 }
 
-void plan_refuses_trees_that_are_too_large(void)
+/* A resource that is below itself as often as it has children. */
+static void expect_wide(unsigned child_count, const char *lines, const char *why)
 {
-    static const struct gyr_route children[] = {
-        GYR_ROUTE("a", &plan_node), GYR_ROUTE("b", &plan_node), GYR_ROUTE("c", &plan_node),
-        GYR_ROUTE("d", &plan_node), GYR_ROUTE("e", &plan_node), {0},
-    };
+    static const char *const paths[] = {"a", "b", "c", "d", "e", "f"};
     struct gyr_resource wide = {GYR_RESOURCE_PLAIN("wide")};
-    struct gyr_route own[6];
-    memcpy(own, children, sizeof(own));
-    for (size_t i = 0; i < 5; i++) {
-        own[i].resource = &wide;
+    struct gyr_route own[COUNT_OF(paths) + 1] = {0};
+    for (unsigned i = 0; i < child_count; i++) {
+        own[i] = (struct gyr_route){.path = paths[i], .at = "wide.c:2", .resource = &wide};
     }
     wide.children = own;
     const struct gyr_route table[] = {{.path = "/wide", .at = "wide.c:1", .resource = &wide}, {0}};
-    expect_routes_told(table, "", "5 to the 7th and all above it are fewer than that");
+    expect_routes_told(table, lines, why);
+}
+
+void plan_refuses_trees_that_are_too_large(void)
+{
+    expect_wide(5, "", "5 to the 7th and those above are fewer than the maximum");
+    expect_wide(6,
+                "wide.c:1: there are more than 200000 paths, and the last are below \"/wide\"; "
+                "lower depth_max if a resource is below itself, or join routes by a parameter\n",
+                "6 to the 7th are more");
 }

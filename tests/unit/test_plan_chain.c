@@ -101,7 +101,7 @@ static void expect_sources(const struct plan_input *input, const char *expected)
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%u.%u", used > 0 ? " " : "",
                                  names[input->source], input->level, input->index);
     }
-    expect_text(text, expected, "sources");
+    plan_expect_text(text, expected, "sources");
 }
 
 void plan_inputs_come_from_gifts_then_values_then_services_then_presets(void)
@@ -111,7 +111,7 @@ void plan_inputs_come_from_gifts_then_values_then_services_then_presets(void)
     const struct gyr_route table[] = {{.path = "/a", .resource = &giving_far}, {0}};
     EXPECT_INT(gyr_app_routes(kit.app, "/", table), 0, "mounted");
     plan_kit_freeze(&kit);
-    expect_paths(kit.plan, "/a /a/b /a/b/c /a/d", "chains");
+    plan_expect_paths(kit.plan, "/a /a/b /a/b/c /a/d", "chains");
     const struct plan_level *level = &kit.plan->routes[2].levels[2];
     EXPECT_INT(level->input_count, 6, "all");
     expect_sources(&level->inputs[0], "gift1.0 value0.0 service0.0");
@@ -190,7 +190,7 @@ static void expect_hooks(const struct plan_hooks *hooks, const char *expected, c
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s@%d", i > 0 ? " " : "",
                                  hook->name, hook->level == PLAN_NO_LEVEL ? -1 : hook->level);
     }
-    expect_text(text, expected, why);
+    plan_expect_text(text, expected, why);
 }
 
 void plan_hooks_lie_from_the_application_inwards_and_from_the_base_up(void)
