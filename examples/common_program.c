@@ -2,6 +2,8 @@
 /* The command line of an example, its settings, its signals, and what it says of itself. */
 #include "examples/common_program.h"
 
+#include <gyr/gyr_app.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -10,9 +12,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-/* Options begin with the one that not every program has. */
-#define OWN_OPTIONS 1
 
 /* ---- command line ---------------------------------------------------------------------------- */
 
@@ -50,13 +49,18 @@ static void help_print(const struct options *options)
         "  --environment     read settings from GYR_<NAME> and GYR_CORE_1_<NAME>\n"
         "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
         "  --set NAME=VALUE  one setting, of one core with --set 'core 1.spin_us=50'\n"
-        "%s"
+        "%s%s"
         "  --print-config    say what is set, and by whom, and end\n"
         "  --check-config    say whether a start could use it, and end\n"
         "\n"
         "The command line wins over the environment, that over the file. The settings:\n\n%s",
-        name, indent, "", options->has_files ? " [--files FOLDER]" : "", indent, "",
-        options->has_files ? "  --files FOLDER    serve its files below /files/\n" : "", settings);
+        name, indent, "",
+        options->has_files    ? " [--files FOLDER]"
+        : options->has_routes ? " [--routes]"
+                              : "",
+        indent, "", options->has_files ? "  --files FOLDER    serve its files below /files/\n" : "",
+        options->has_routes ? "  --routes          show the table of routes, and end\n" : "",
+        settings);
     exit(0);
 }
 
@@ -84,22 +88,18 @@ static void setting_split(struct options *options, char *setting)
 void program_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"files", required_argument, NULL, 'd'},
-        {"listen", required_argument, NULL, 'l'},
-        {"config", required_argument, NULL, 'f'},
-        {"environment", no_argument, NULL, 'e'},
-        {"cores", required_argument, NULL, 'c'},
-        {"set", required_argument, NULL, 's'},
-        {"print-config", no_argument, NULL, 'p'},
-        {"check-config", no_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0},
+        {"files", required_argument, NULL, 'd'},  {"routes", no_argument, NULL, 'r'},
+        {"listen", required_argument, NULL, 'l'}, {"config", required_argument, NULL, 'f'},
+        {"environment", no_argument, NULL, 'e'},  {"cores", required_argument, NULL, 'c'},
+        {"set", required_argument, NULL, 's'},    {"print-config", no_argument, NULL, 'p'},
+        {"check-config", no_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
     };
-    const struct option *own = options->has_files ? known : known + OWN_OPTIONS;
     opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "", own, NULL)) != -1;) {
-        switch (option) {
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        bool is_there =
+            (option != 'd' || options->has_files) && (option != 'r' || options->has_routes);
+        switch (is_there ? option : '?') {
         case 'l':
             if (options->address_count == ADDRESSES_MAX) {
                 usage_fail("too many addresses", optarg);
@@ -126,6 +126,9 @@ void program_options(struct options *options, int argc, char **argv)
             break;
         case 'd':
             options->files = optarg;
+            break;
+        case 'r':
+            options->routes = true;
             break;
         case 'h':
             help_print(options);
@@ -201,6 +204,33 @@ struct gyr_settings *program_settings_of(const struct options *options)
         exit(0);
     }
     return settings;
+}
+
+typedef size_t print_fn(struct gyr_app *app, char *text, size_t size);
+
+/* All of what an application says, to `out`; returns its size. */
+static size_t app_say(struct gyr_app *app, print_fn *print, FILE *out)
+{
+    size_t size = print(app, NULL, 0);
+    char *text = malloc(size + 1);
+    if (text != NULL && size != 0) {
+        print(app, text, size + 1);
+        fputs(text, out);
+    }
+    free(text);
+    return size;
+}
+
+void program_routes(const struct options *options, struct gyr_app *app)
+{
+    if (app_say(app, gyr_app_check, stderr) != 0) {
+        exit(1);
+    }
+    if (options->routes) {
+        app_say(app, gyr_app_print_routes, stdout);
+        gyr_app_destroy(app);
+        exit(0);
+    }
 }
 
 void program_listen(const struct options *options, struct gyr_server *server)
