@@ -310,6 +310,7 @@ build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libgyr.a
 	$(Q)$(FUZZ_CC) $(FUZZ_CODE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 build/fuzz/fuzz_log: build/fuzz/obj/tests/json_check.o
+build/fuzz/fuzz_json: build/fuzz/obj/tests/fuzz/json_dom.o
 
 build/fuzz/obj/%.o: %.c Makefile
 	$(call say,CC,'$< (fuzz)')
@@ -320,7 +321,7 @@ build/fuzz/obj/%.o: %.c Makefile
 build/fuzz/obj/%.o: %.cpp Makefile
 	$(call say,CXX,'$< (fuzz)')
 	$(Q)mkdir -p $(@D)
-	$(Q)$(FUZZ_CC)++ -std=c++17 $(CPPFLAGS_ALL) $(FUZZ_CODE) -fsanitize=fuzzer-no-link -MMD -MP \
+	$(Q)$(FUZZ_CC)++ -std=c++17 $(CPPFLAGS_ALL) $(FUZZ_CODE) -fno-sanitize=vptr -fsanitize=fuzzer-no-link -MMD -MP \
 	    -c -o $@ $<
 
 # ---- make check --------------------------------------------------------------------------------
