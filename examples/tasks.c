@@ -78,7 +78,9 @@ static int desk_create(struct gyr_conn *conn, void *self)
     struct desk *desk = self;
     desk->project = gyr_param(conn, "project");
     desk->user = gyr_param(conn, "user");
-    return desk->project.size <= NAME_SIZE_MAX ? 0 : GYR_ERR_HTTP_NOT_FOUND;
+    return desk->project.size <= NAME_SIZE_MAX
+               ? 0
+               : gyr_refuse(conn, 404, GYR_SPAN("names of projects have up to 32 bytes\n"));
 }
 
 static int desk_connect(struct gyr_conn *conn, void *self, const struct gyr_request *request)
