@@ -310,6 +310,7 @@ build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libgyr.a
 	$(Q)$(FUZZ_CC) $(FUZZ_CODE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 build/fuzz/fuzz_log: build/fuzz/obj/tests/json_check.o
+build/fuzz/fuzz_route: build/fuzz/obj/tests/route_naive.o
 
 build/fuzz/obj/%.o: %.c Makefile
 	$(call say,CC,'$< (fuzz)')
