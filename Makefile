@@ -336,6 +336,7 @@ build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libgyr.a
 build/fuzz/fuzz_log: build/fuzz/obj/tests/json_check.o
 build/fuzz/fuzz_tag: build/fuzz/obj/tests/tag_kit.o build/fuzz/obj/tests/json_reference.o
 build/fuzz/fuzz_json: build/fuzz/obj/tests/fuzz/json_dom.o
+build/fuzz/fuzz_route: build/fuzz/obj/tests/route_naive.o
 
 build/fuzz/obj/%.o: %.c Makefile
 	$(call say,CC,'$< (fuzz)')

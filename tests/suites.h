@@ -413,6 +413,7 @@ SUITE(hash)
 TEST(hash, hash_is_of_the_bytes_wherever_they_lie)
 TEST(hash, hash_differs_for_every_bit_and_size)
 TEST(hash, hash_of_another_secret_is_another)
+TEST(hash, hash_of_a_pair_is_that_of_its_bytes)
 
 SUITE(history)
 TEST(history, history_numbers_the_messages_of_each_room_from_1)
