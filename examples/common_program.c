@@ -2,8 +2,6 @@
 /* The command line of an example, its settings, its signals, and what it says of itself. */
 #include "examples/common_program.h"
 
-#include <gyr/gyr_app.h>
-
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -12,6 +10,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define OPTIONS_OF_ALL 9 /* programs; behind them stand those of some */
 
 /* ---- command line ---------------------------------------------------------------------------- */
 
@@ -39,7 +39,7 @@ static void help_print(const struct options *options)
     int indent = (int)(strlen("usage: ") + strlen(name));
     printf(
         "usage: %s [--listen ADDRESS]... [--config FILE] [--environment]\n"
-        "%*s [--cores LIST] [--set NAME=VALUE]...%s\n"
+        "%*s [--cores LIST] [--set NAME=VALUE]...%s%s\n"
         "%*s [--print-config] [--check-config] [--help] [--version]\n"
         "\n"
         "  --listen ADDRESS  127.0.0.1:8080, [::1]:8080, unix:/path; without any: the\n"
@@ -54,12 +54,10 @@ static void help_print(const struct options *options)
         "  --check-config    say whether a start could use it, and end\n"
         "\n"
         "The command line wins over the environment, that over the file. The settings:\n\n%s",
-        name, indent, "",
-        options->has_files    ? " [--files FOLDER]"
-        : options->has_routes ? " [--routes]"
-                              : "",
-        indent, "", options->has_files ? "  --files FOLDER    serve its files below /files/\n" : "",
-        options->has_routes ? "  --routes          show the table of routes, and end\n" : "",
+        name, indent, "", options->has_files ? " [--files FOLDER]" : "",
+        options->has_routes ? " [--routes]" : "", indent, "",
+        options->has_files ? "  --files FOLDER    serve its files below /files/\n" : "",
+        options->has_routes ? "  --routes          say which paths there are, and end\n" : "",
         settings);
     exit(0);
 }
@@ -87,19 +85,30 @@ static void setting_split(struct options *options, char *setting)
 
 void program_options(struct options *options, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"files", required_argument, NULL, 'd'},  {"routes", no_argument, NULL, 'r'},
-        {"listen", required_argument, NULL, 'l'}, {"config", required_argument, NULL, 'f'},
-        {"environment", no_argument, NULL, 'e'},  {"cores", required_argument, NULL, 'c'},
-        {"set", required_argument, NULL, 's'},    {"print-config", no_argument, NULL, 'p'},
-        {"check-config", no_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+    struct option known[] = {
+        {"listen", required_argument, NULL, 'l'},
+        {"config", required_argument, NULL, 'f'},
+        {"environment", no_argument, NULL, 'e'},
+        {"cores", required_argument, NULL, 'c'},
+        {"set", required_argument, NULL, 's'},
+        {"print-config", no_argument, NULL, 'p'},
+        {"check-config", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
+        {NULL, 0, NULL, 0},
+        {NULL, 0, NULL, 0},
     };
+    struct option *own = &known[OPTIONS_OF_ALL];
+    if (options->has_files) {
+        *own++ = (struct option){"files", required_argument, NULL, 'd'};
+    }
+    if (options->has_routes) {
+        *own++ = (struct option){"routes", no_argument, NULL, 'r'};
+    }
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        bool is_there =
-            (option != 'd' || options->has_files) && (option != 'r' || options->has_routes);
-        switch (is_there ? option : '?') {
+        switch (option) {
         case 'l':
             if (options->address_count == ADDRESSES_MAX) {
                 usage_fail("too many addresses", optarg);
@@ -206,30 +215,30 @@ struct gyr_settings *program_settings_of(const struct options *options)
     return settings;
 }
 
-typedef size_t print_fn(struct gyr_app *app, char *text, size_t size);
-
-/* All of what an application says, to `out`; returns its size. */
-static size_t app_say(struct gyr_app *app, print_fn *print, FILE *out)
+/* What a function like snprintf writes, whole. */
+static void app_say(FILE *file, struct gyr_app *app,
+                    size_t (*print)(struct gyr_app *app, char *text, size_t size))
 {
-    size_t size = print(app, NULL, 0);
-    char *text = malloc(size + 1);
-    if (text != NULL && size != 0) {
-        print(app, text, size + 1);
-        fputs(text, out);
+    size_t size = print(app, NULL, 0) + 1;
+    char *text = malloc(size);
+    if (text != NULL) {
+        print(app, text, size);
+        fputs(text, file);
     }
     free(text);
-    return size;
 }
 
-void program_routes(const struct options *options, struct gyr_app *app)
+void program_app(const struct options *options, struct gyr_app *app)
 {
-    if (app_say(app, gyr_app_check, stderr) != 0) {
-        exit(1);
+    bool is_wrong = gyr_app_check(app, NULL, 0) > 0;
+    if (is_wrong) {
+        app_say(stderr, app, gyr_app_check);
     }
     if (options->routes) {
-        app_say(app, gyr_app_print_routes, stdout);
-        gyr_app_destroy(app);
-        exit(0);
+        app_say(stdout, app, gyr_app_print_routes);
+    }
+    if (is_wrong || options->routes) {
+        exit(is_wrong ? 1 : 0);
     }
 }
 

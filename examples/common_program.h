@@ -5,6 +5,7 @@
 #define EXAMPLES_COMMON_PROGRAM_H
 
 #include <gyr/gyr.h>
+#include <gyr/gyr_app.h>
 
 #include <signal.h>
 
@@ -29,21 +30,20 @@ struct options {
     unsigned address_count;
     bool has_files;    /* it has the option --files; set before program_options */
     const char *files; /* NULL: none are served */
-    bool has_routes;   /* it has the option --routes, and calls program_routes; likewise */
-    bool routes;
+    bool has_routes;   /* it has the option --routes; set before program_options */
+    bool routes;       /* program_app is to print them */
 };
 
 /* Read the command line; ends the program for --help, --version and mistakes. */
 void program_options(struct options *options, int argc, char **argv);
 
+/* What was declared wrongly is said, all of it, and ends the program; --routes prints the table of
+ * routes, and ends it too. Before gyr_app_server. */
+void program_app(const struct options *options, struct gyr_app *app);
+
 /* Settings in layers, from the weakest to the strongest: the program, the file, the environment,
  * the command line. Ends the program after a mistake, and if they were only to be shown. */
 struct gyr_settings *program_settings_of(const struct options *options);
-
-struct gyr_app;
-/* Ends the program if the table of routes was only to be shown, or if something was declared
- * wrongly: then after all of that. */
-void program_routes(const struct options *options, struct gyr_app *app);
 
 /* The signals that program_wait takes. Before the server is created: its threads take none. */
 void program_signals(const struct options *options, sigset_t *signals);

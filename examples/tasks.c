@@ -211,7 +211,7 @@ int main(int argc, char **argv)
     program_check(gyr_app_service(app, &shared, &error), &error);
     program_check(gyr_app_hooks(app, NULL, hooks, &error), &error);
     program_check(gyr_app_routes(app, "/", routes), NULL);
-    program_routes(&options, app);
+    program_app(&options, app);
     struct gyr_settings *settings = program_settings_of(&options);
     program_signals(&options, &signals);
     program_check(gyr_app_server(app, settings, &server, &error), &error);
