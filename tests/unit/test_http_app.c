@@ -2,14 +2,15 @@
 /* HTTP requests of an application: which handler gets one and what the others are told, content
  * that is decoded, content in pieces, responses in pieces, files. */
 #include "router/visit.h"
+
+#include "engine/files.h"
+#include "tests/engine_kit_file.h"
 #include "tests/parser_kit.h"
 #include "tests/visit_kit.h"
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 static int answer(struct gyr_conn *conn, void *self, const struct gyr_request *request)
 {
@@ -449,6 +450,73 @@ void http_app_lives_as_long_as_its_response(void)
     EXPECT_TRACE(&visit_kit, "get destroy", "lost");
     EXPECT_INT(visit_kit_heap(&visit_kit), 0, "nothing is left");
     visit_kit_end(&visit_kit);
+}
+
+/* ---- files ---- */
+
+static int files_before(struct gyr_hook_call *call)
+{
+    return gyr_request_query(call->request).size != 0 ? GYR_PENDING : 0;
+}
+
+static const struct gyr_hook files_hooks[] = {GYR_HOOK("ask", .before_connect = files_before), {0}};
+static const struct gyr_route files_routes[] = {
+    GYR_ROUTE_FILES("/", "pages", .file = "/home.txt"),
+    GYR_ROUTE_FILES("/pages/{path:path}", "pages"),
+    {0},
+};
+
+void http_app_serves_files_below_a_path(void)
+{
+    static const struct {
+        const char *method;
+        const char *path;
+        unsigned status_code;
+        const char *answered;
+    } rows[] = {
+        {"GET", "/", 200, "\r\n\r\nhome"},
+        {"HEAD", "/", 200, "Content-Length: 4\r\n"},
+        {"GET", "/pages/a.txt", 200, "\r\n\r\nfirst"},
+        {"GET", "/pages/deep/b%20c.txt", 200, "\r\n\r\nsecond"},
+        {"GET", "/pages/deep", 301, "Location: /pages/deep/\r\n"},
+        {"GET", "/pages/deep/", 200, "\r\n\r\nindex"},
+        {"GET", "/pages/none", 404, ""},
+        {"GET", "/pages/.hidden", 404, ""},
+        {"GET", "/pages", 404, ""},
+        {"POST", "/pages/a.txt", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
+        {"GET", "/pages/a.txt?wait", 200, "\r\n\r\nfirst"},
+        {"GET", "/pages/deep/?wait", 200, "\r\n\r\nindex"},
+    };
+    struct gyr_files *files = NULL;
+    struct gyr_error error;
+    struct visit_kit visit_kit;
+    EXPECT_INT(files_create(7, NULL, &files, NULL), 0, "files");
+    const struct gyr_value service = GYR_VALUE("pages", struct gyr_files, files);
+    visit_kit_init(&visit_kit);
+    visit_kit_app(&visit_kit);
+    EXPECT_INT(gyr_app_service(visit_kit.app, &service, &error), 0, error.text);
+    EXPECT_INT(gyr_app_routes(visit_kit.app, "", files_routes), 0, "routes");
+    EXPECT_INT(gyr_app_hooks(visit_kit.app, NULL, files_hooks, &error), 0, error.text);
+    visit_kit_start(&visit_kit);
+    struct kit *kit = &visit_kit.kit;
+    kit_file(kit, "home.txt", "home", 4);
+    kit_file(kit, "a.txt", "first", 5);
+    kit_file(kit, ".hidden", "x", 1);
+    kit_file_folder(kit, "deep");
+    kit_file(kit, "deep/b c.txt", "second", 6);
+    kit_file(kit, "deep/index.html", "index", 5);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        visit_kit_get(&visit_kit, rows[i].method, rows[i].path);
+        if (strstr(rows[i].path, "?wait") != NULL) {
+            EXPECT_INT(gyr_finish(kit_conn(kit), 0), 0, "the hook waits");
+            kit_run(kit);
+        }
+        EXPECT_INT(visit_kit_status(&visit_kit), rows[i].status_code, rows[i].path);
+        EXPECT(visit_kit_answered(&visit_kit, rows[i].answered), rows[i].path);
+        EXPECT_INT(visit_kit_heap(&visit_kit), 0, rows[i].path);
+    }
+    visit_kit_end(&visit_kit);
+    files_destroy(files);
 }
 
 /* ---- values that are larger than the buffer of a core ---- */
