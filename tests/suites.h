@@ -1265,6 +1265,13 @@ SUITE(visit)
 TEST(visit, visit_lives_from_its_handshake_to_its_close)
 TEST(visit, visit_of_a_connection_that_is_lost_ends_with_1006)
 
+SUITE(visit_make)
+TEST(visit_make, visit_make_takes_inputs_from_what_counts_most)
+TEST(visit_make, visit_make_refuses_a_gift_that_was_not_declared)
+TEST(visit_make, visit_make_refuses_who_lacks_what_it_must_have)
+TEST(visit_make, visit_make_makes_once_for_a_connection_that_wants_it)
+TEST(visit_make, visit_make_lets_a_factory_choose)
+
 SUITE(visit_order)
 TEST(visit_order, visit_order_holds_for_every_set_of_functions_that_wait)
 TEST(visit_order, visit_order_holds_whatever_two_functions_do)
