@@ -253,8 +253,9 @@ $(B)/bin/bench-wsgen $(B)/bin/bench-fangen:
 
 # These see the public interface alone, as a service does.
 $(B)/bin/bench-fan_server: $(O)/bench/fan_server.o
+$(B)/bin/bench-typed_server: $(O)/bench/typed_server.o
 $(B)/bin/bench-rooms: $(O)/bench/rooms.o $(O)/bench/client.o
-$(B)/bin/bench-fan_server $(B)/bin/bench-rooms: $(B)/libgyr.a
+$(B)/bin/bench-fan_server $(B)/bin/bench-typed_server $(B)/bin/bench-rooms: $(B)/libgyr.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
