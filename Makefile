@@ -322,6 +322,7 @@ build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libgyr.a
 	$(call say,LINK,$@)
 	$(Q)$(FUZZ_CC) $(FUZZ_CODE) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
+build/fuzz/fuzz_dispatch: build/fuzz/obj/tests/json_reference.o
 build/fuzz/fuzz_log: build/fuzz/obj/tests/json_check.o
 build/fuzz/fuzz_tag: build/fuzz/obj/tests/tag_kit.o build/fuzz/obj/tests/json_reference.o
 
