@@ -103,7 +103,7 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 
 # ---- what people type --------------------------------------------------------------------------
 
-.PHONY: all run test check tidy sim model fuzz autobahn http-probes http-differential bench \
+.PHONY: all run test check tidy sim scenarios model fuzz autobahn http-probes http-differential bench \
     tag-differential install uninstall deb test-packages clean docs help format lib programs tests fuzzers venv check-format \
     check-headers check-style check-symbols check-unit check-sim check-docs
 
@@ -134,6 +134,11 @@ tidy: ## clang-tidy over what ships, cached by content
 sim: $(SIM) ## the simulator: SEED=n replays one seed with its trace, SEEDS=n runs that many
 	$(if $(SIM),,$(error tests/sim/main.c is missing))
 	$(Q)$(SIM) $(or $(SEED),--seeds $(or $(SEEDS),300))
+
+scenarios: ## the table of tests/scenarios/SCENARIOS.md, with results on each ring (SCENARIOS="1 40")
+	@tools/setup build test
+	@+$(MAKE) tests
+	@tools/scenarios $(B)/bin/run_tests $(SCENARIOS)
 
 fuzz: ## fuzz every target for FUZZ_SECONDS (60)
 	@tools/setup build test
@@ -260,6 +265,9 @@ $(B)/bin/bench-fan_server $(B)/bin/bench-typed_server $(B)/bin/bench-rooms: $(B)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
 
+# Compares with simdjson.
+$(B)/bin/bench-tag: $(O)/tests/json_reference.o
+
 $(B)/bin/bench-%: $(O)/bench/%.o $(B)/gyr.o $(B)/libgyr_test.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
@@ -341,7 +349,7 @@ build/fuzz/obj/%.o: %.cpp Makefile
 # ---- make check --------------------------------------------------------------------------------
 
 FORMATTED := $(foreach dir,$(LAYERS) include/gyr examples bench tests tests/unit tests/sim \
-    tests/socket tests/scenarios tests/fuzz tests/differential,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
+    tests/socket tests/scenarios tests/differential tests/fuzz,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
 # Lists for the preprocessor that read best one entry a line.
 FORMATTED := $(filter-out tests/suites.h tests/options.h,$(FORMATTED))
 HEADERS := $(foreach dir,$(LAYERS) include/gyr,$(wildcard $(dir)/*.h))
@@ -354,6 +362,7 @@ check-style:
 	$(call say,STYLE,)
 	$(Q)tools/check_style
 	$(Q)tools/suites --check
+	$(Q)tools/scenarios --check
 
 check-docs: $(B)/bin/config-table
 	$(call say,DOCS,)

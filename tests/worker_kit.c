@@ -128,12 +128,14 @@ void worker_probe_init(struct worker_probe *probe)
 {
     memset(probe, 0, sizeof(*probe));
     (void)sem_init(&probe->began, 0, 0);
+    (void)sem_init(&probe->ended, 0, 0);
     (void)sem_init(&probe->go, 0, 0);
 }
 
 void worker_probe_deinit(struct worker_probe *probe)
 {
     (void)sem_destroy(&probe->began);
+    (void)sem_destroy(&probe->ended);
     (void)sem_destroy(&probe->go);
 }
 
@@ -151,7 +153,9 @@ static int probe_end(struct gyr_worker_run *run, struct worker_probe *probe)
 {
     atomic_store(&probe->was_stopping, gyr_worker_is_stopping(run));
     atomic_fetch_add(&probe->ended_count, 1);
-    return atomic_load(&probe->result);
+    int result = atomic_load(&probe->result);
+    (void)sem_post(&probe->ended);
+    return result;
 }
 
 int worker_kit_sleeper(struct gyr_worker_run *run, void *context)

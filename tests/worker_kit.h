@@ -45,7 +45,8 @@ void worker_kit_gone(const char *name);
 /* The context of those below, one for all of a table. */
 struct worker_probe {
     sem_t began; /* a run or tick has begun */
-    sem_t go;    /* for worker_kit_deaf and the fail that waits */
+    sem_t ended; /* it is about to return, and touches this no more */
+    sem_t go;    /* for those that are deaf */
     _Atomic unsigned began_count;
     _Atomic unsigned ended_count;
     _Atomic int result; /* what those return that can */

@@ -396,6 +396,9 @@ void worker_that_does_not_end_is_named_and_left_behind(void)
     gyr_workers_destroy((stop(&stage), stage.workers));
     (void)sem_post(&stage.probe.go);
     (void)sem_post(&stage.probe.go);
+    for (unsigned i = 0; i < 4; i++) {
+        kit_wait(&stage.probe.ended); /* as many as have begun */
+    }
     worker_kit_gone("deaf");
     worker_kit_gone("deafer");
     worker_kit_gone("well");
@@ -437,6 +440,9 @@ void workers_names_of_those_left_behind_are_cut_with_an_ellipsis(void)
     EXPECT(strstr(stage.error.text, "bb\", ...; left behind") != NULL, stage.error.text);
     for (unsigned i = 0; i < 8; i++) {
         (void)sem_post(&stage.probe.go);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        kit_wait(&stage.probe.ended);
     }
     for (unsigned i = 0; i < 8; i++) {
         char name[16] = "";

@@ -391,6 +391,7 @@ static void is_left_behind(struct stage *stage)
     gyr_server_destroy(stage->server);
     EXPECT_INT(worker_log_count(&stage->log, "worker.left"), 1, "once");
     (void)sem_post(&stage->probe.go);
+    kit_wait(&stage->probe.ended);
     worker_kit_gone("deaf");
     EXPECT(stage->probe.server == NULL, "it has no server any more");
     EXPECT_INT(stage->probe.began_count, 1, "it does not begin anew");
