@@ -262,8 +262,9 @@ $(B)/bin/bench-wsgen $(B)/bin/bench-fangen:
 
 # These see the public interface alone, as a service does.
 $(B)/bin/bench-fan_server: $(O)/bench/fan_server.o
+$(B)/bin/bench-typed_server: $(O)/bench/typed_server.o
 $(B)/bin/bench-rooms: $(O)/bench/rooms.o $(O)/bench/client.o
-$(B)/bin/bench-fan_server $(B)/bin/bench-rooms: $(B)/libgyr.a
+$(B)/bin/bench-fan_server $(B)/bin/bench-typed_server $(B)/bin/bench-rooms: $(B)/libgyr.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
@@ -333,6 +334,7 @@ build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libgyr.a
 	$(call say,LINK,$@)
 	$(Q)$(FUZZ_CC) $(FUZZ_CODE) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
+build/fuzz/fuzz_dispatch: build/fuzz/obj/tests/json_reference.o
 build/fuzz/fuzz_log: build/fuzz/obj/tests/json_check.o
 build/fuzz/fuzz_tag: build/fuzz/obj/tests/tag_kit.o build/fuzz/obj/tests/json_reference.o
 build/fuzz/fuzz_json: build/fuzz/obj/tests/fuzz/json_dom.o
