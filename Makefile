@@ -264,6 +264,9 @@ $(B)/bin/bench-fan_server $(B)/bin/bench-rooms: $(B)/libgyr.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
 
+# Compares with simdjson.
+$(B)/bin/bench-tag: $(O)/tests/json_reference.o
+
 $(B)/bin/bench-%: $(O)/bench/%.o $(B)/gyr.o $(B)/libgyr_test.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)

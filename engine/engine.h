@@ -37,8 +37,9 @@ struct engine_layer {
     int (*server_create)(const struct engine_server *server, void **state, struct gyr_error *error);
     /* The server is being released, or server_create of somebody has failed. */
     void (*server_destroy)(void *state);
-    /* All cores are made and core 0 has begun. Make ready what shall begin with the server; it may
-     * still fail to start. An error, with its line, makes it fail; then server_stop follows, too. */
+    /* All cores are made and core 0 has begun. Make ready what shall begin with the server, which
+     * may still fail to start. An error, with its line, makes it fail; server_stop follows then,
+     * too. */
     int (*server_ready)(void *state, struct gyr_error *error);
     /* All cores have begun: connections are accepted. */
     void (*server_start)(void *state);
@@ -123,8 +124,8 @@ MUST_CHECK bool engine_log_begin(const struct gyr_service *service, const struct
                                  enum gyr_log_level level, const char *event,
                                  struct log_line *line);
 void engine_log_end(const struct gyr_service *service, struct log_line *line);
-/* The same of a server from any thread, a core's too, while the server lives: at most log_rate_max a
- * second of all that come this way; what is dropped is counted in a line. */
+/* The same of a server from any thread, a core's too, while the server lives: at most log_rate_max
+ * a second of all that come this way; what is dropped is counted in a line. */
 MUST_CHECK bool engine_server_log_begin(struct gyr_server *server, enum gyr_log_level level,
                                         const char *event, struct log_line *line);
 void engine_server_log_end(struct gyr_server *server, struct log_line *line);

@@ -316,6 +316,7 @@ static int hub_core_start(void *state, struct gyr_core *core_public)
     core->conns_max = engine_core_conns_max(core_public);
     list_init(&core->cancel_next);
     list_init(&core->cancel_now);
+    list_init(&core->worker_timers);
     core->members = memory_map(core->conns_max * sizeof(struct member));
     int err = rooms_init(&core->rooms, hub->config->rooms_max);
     if (core->members == NULL || err < 0) {
@@ -385,6 +386,7 @@ static void hub_core_stop(void *state, struct gyr_core *core_public)
 {
     struct hub *hub = state;
     struct hub_core *core = hub->cores[gyr_core_index(core_public)];
+    worker_timers_end(core);
     hub_news_tell(core);
     hub->backend.table->core_stop(hub->backend.state, core->index);
     broadcast_ring_owed(hub->ring, core->index);

@@ -70,9 +70,10 @@ struct hub_core {
     struct rooms rooms;
     struct room_news *news_first; /* owned; in the order of their events */
     struct room_news *news_last;
-    struct recover *recover; /* owned; hub/recovery.c */
-    struct list cancel_next; /* struct receipt_part: to be taken back in the next turn ... */
-    struct list cancel_now;  /* ... and in this one */
+    struct recover *recover;   /* owned; hub/recovery.c */
+    struct list cancel_next;   /* struct receipt_part: to be taken back in the next turn ... */
+    struct list cancel_now;    /* ... and in this one */
+    struct list worker_timers; /* struct gyr_worker_run that tick here */
     bool refused; /* a full lane refused a publish of this core: on_publish_ready is owed */
     bool ended;   /* or not begun: nothing can be published here */
 

@@ -12,6 +12,7 @@
 #define HUB_WORKER_H
 
 #include "base/base.h"
+#include "base/list.h"
 #include "engine/engine.h"
 #include "gyr/gyr_worker.h"
 
@@ -42,6 +43,7 @@ struct gyr_worker_run {
     int fd;                             /* owned; -1: none */
     struct gyr_core *core;              /* of a timer */
     struct gyr_timer timer;             /* its core's thread only */
+    struct list core_link;              /* ... and so: hub_core.worker_timers */
     bool is_armed;                      /* ... and so: the crew is kept for it */
     bool is_anew;                       /* ... and so: its next tick begins it anew */
     struct engine_letter *begin_letter; /* owned until it is given */
@@ -96,6 +98,9 @@ void worker_timer_begin(struct gyr_worker_run *run);
 /* Once, after _prepare. */
 void worker_thread_ask(struct gyr_worker_run *run);
 void worker_timer_ask(struct gyr_worker_run *run);
+/* A core ends: so do its timers. On its thread. */
+struct hub_core;
+void worker_timers_end(struct hub_core *core);
 
 /* ---- crew.c ---- */
 

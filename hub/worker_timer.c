@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A worker that is a call on a core's thread, again and again. It begins and ends by letters to
  * that core, which come between two ticks; a tick that was due when it was asked to stop does not
- * run. A core that has ended takes no letter: then no tick runs any more either.
+ * run. A core that ends takes no letter any more: it ends its timers by itself, for only its own
+ * thread may take them out of its wheel, where others lie beside them.
  *
  * The crew is kept once while the timer is armed, and once for each letter on its way. */
+#include "hub/hub.h"
 #include "hub/worker.h"
 
 static void letter_begin(struct gyr_core *core, void *arg);
@@ -53,18 +55,21 @@ void worker_timer_ask(struct gyr_worker_run *run)
     crew_ref(run->crew);
     if (engine_core_give(run->core, run->end_letter, letter_end, run) == 0) {
         run->end_letter = NULL;
-        return;
+    } else {
+        crew_unref(run->crew); /* the core ends, and this with it: worker_timers_end */
     }
-    /* The core has ended: what is of its thread is ours now. */
-    if (run->is_armed) {
-        timer_end(run);
-    }
-    crew_unref(run->crew);
 }
 
 static void letter_begin(struct gyr_core *core, void *arg)
 {
     struct gyr_worker_run *run = arg;
+    struct hub_core *hub_core = hub_of_core(core);
+    if (hub_core->ended) {
+        struct crew *crew = run->crew; /* the core has failed to start */
+        worker_end(run);
+        crew_unref(crew);
+        return;
+    }
     pthread_mutex_lock(&run->lock);
     run->thread = pthread_self();
     run->has_thread = true;
@@ -72,6 +77,7 @@ static void letter_begin(struct gyr_core *core, void *arg)
     run->since_ns = worker_now_ns();
     /* The count that came with this letter is the timer's from here on. */
     run->is_armed = true;
+    list_push_back(&hub_core->worker_timers, &run->core_link);
     timer_arm(run, core, run->worker.interval_ms);
 }
 
@@ -84,6 +90,16 @@ static void letter_end(struct gyr_core *core, void *arg)
         timer_end(run);
     }
     crew_unref(crew);
+}
+
+void worker_timers_end(struct hub_core *core)
+{
+    while (!list_is_empty(&core->worker_timers)) {
+        struct gyr_worker_run *run =
+            CONTAINER_OF(core->worker_timers.next, struct gyr_worker_run, core_link);
+        gyr_timer_stop(core->core, &run->timer);
+        timer_end(run);
+    }
 }
 
 static void timer_arm(struct gyr_worker_run *run, struct gyr_core *core, uint32_t delay_ms)
@@ -117,6 +133,7 @@ static void timer_tick(struct gyr_core *core, void *arg)
 static void timer_end(struct gyr_worker_run *run)
 {
     struct crew *crew = run->crew;
+    list_remove(&run->core_link);
     run->is_armed = false;
     worker_end(run);
     crew_unref(crew);

@@ -19,9 +19,9 @@ struct app_core {
     struct json_reader *reader; /* owned */
     tag_scan_fn tag_scan;
     struct arena arena; /* of the message that is being handled */
-    uint8_t *out;       /* owned; where messages are encoded, out_size bytes */
+    uint8_t *out;       /* owned, of the core's heap; where messages are encoded (send.c) */
     size_t out_size;
-    size_t out_accounted; /* of the core's heap */
+    uint64_t ask_count; /* questions so far: the id of the last one */
 };
 
 struct app_core *app_core_of(struct gyr_core *core);

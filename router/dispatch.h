@@ -16,5 +16,7 @@ MUST_CHECK int dispatch_message(struct visit *visit, enum gyr_opcode opcode,
 MUST_CHECK int dispatch_finish(struct visit *visit, int result);
 /* The connection has ended: questions get their answer. */
 void dispatch_end(struct visit *visit);
+/* A function that got an answer, or none, outside of any message has failed. */
+void dispatch_ask_failed(struct visit *visit, int err);
 
 #endif

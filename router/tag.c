@@ -303,15 +303,14 @@ ALWAYS_INLINE uint64_t scan_keys(struct scan *scan, const struct block *block, u
     return keys;
 }
 
-/* Leave in the masks what is text, and of the quotes those that begin or end a string. */
+/* Leave of the quotes those that begin or end a string. Nothing that lies behind the text may end
+ * anything; all else that does has no effect then. */
 ALWAYS_INLINE void scan_quotes(struct scan *scan, struct block *block)
 {
     size_t rest = scan->size - scan->at;
     if (UNLIKELY(rest < BLOCK_SIZE)) {
         uint64_t valid = bits_below((unsigned)rest);
         block->quote &= valid;
-        block->backslash &= valid;
-        block->open &= valid;
         block->close &= valid;
     }
     if (UNLIKELY((block->backslash | scan->escape) != 0)) {

@@ -92,6 +92,7 @@ struct visit {
     struct state_store **states; /* of each level; owned, laid out or NULL until the first use */
     void (*cancel)(void *arg);
     void *cancel_arg;
+    const struct plan_handler *handler; /* that has left the message pending */
     struct gyr_span refuse_text;
     struct visit_param *params;
 };

@@ -268,3 +268,23 @@ static int connect_upgrade(struct visit *visit)
     /* A function may have answered the handshake by itself. */
     return err == GYR_ERR_STATE ? 0 : err;
 }
+
+int gyr_subprotocol(struct gyr_conn *conn, const char *subprotocol)
+{
+    struct visit *visit = visit_of(conn);
+    if (visit->stage > VISIT_AFTER || (visit->flags & VISIT_F_HANDSHAKE) == 0) {
+        return GYR_ERR_STATE;
+    }
+    visit->subprotocol = "";
+    if (!gyr_request_offers(visit->request, subprotocol)) {
+        return GYR_ERR_NOT_FOUND;
+    }
+    size_t size = strlen(subprotocol) + 1;
+    char *copy = visit_keep_alloc(visit, size);
+    if (copy == NULL) {
+        return GYR_ERR_MEMORY;
+    }
+    memcpy(copy, subprotocol, size);
+    visit->subprotocol = copy;
+    return 0;
+}

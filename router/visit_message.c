@@ -18,6 +18,7 @@ static void receive_fail(struct visit *visit, int err);
 int visit_message(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span message)
 {
     struct visit *visit = visit_of(conn);
+    arena_reset(&visit->core->arena);
     if (UNLIKELY(visit->route->receive.count != 0)) {
         return message_hooked(visit, opcode, message);
     }

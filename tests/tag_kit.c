@@ -141,9 +141,18 @@ static const char *reference_check(struct tag_kit *kit, struct span text, struct
     return why;
 }
 
+static void padding_fill(uint8_t *bytes, const char *pattern)
+{
+    size_t size = strlen(pattern);
+    for (size_t i = 0; i < TAG_PADDING; i += size) {
+        memcpy(bytes + i, pattern, MIN(size, TAG_PADDING - i));
+    }
+}
+
 const char *tag_kit_check(struct tag_kit *kit, struct span text, struct span name)
 {
-    static const char paddings[] = {'"', '\\', '}', 0, ':'};
+    /* Each would go on with what the text has begun; of as many sizes as it takes. */
+    static const char *const paddings[] = {"\":\"a\"}", "\\", "}", ":\"a\"", "\"", "{\"t\":\"\""};
     uint8_t *copy = kit->end - TAG_PADDING - text.size;
     ASSERT(text.size <= TAG_KIT_SIZE_MAX);
     if (text.size > 0) {
@@ -154,7 +163,7 @@ const char *tag_kit_check(struct tag_kit *kit, struct span text, struct span nam
     int status = TAG_MALFORMED;
     for (size_t i = 0; i < kit->scan_count; i++) {
         struct tag tag = {0};
-        memset(copy + text.size, paddings[i % sizeof(paddings)], TAG_PADDING);
+        padding_fill(copy + text.size, paddings[(i + text.size) % COUNT_OF(paddings)]);
         int next = kit->scans[i](text, name, &tag);
         if (i == 0) {
             status = next;

@@ -634,7 +634,7 @@ GYR_API int gyr_refuse(struct gyr_conn *conn, unsigned status_code, struct gyr_s
 GYR_API int gyr_refuse_close(struct gyr_conn *conn, uint16_t close_code, struct gyr_span reason);
 
 /* Before the handshake is accepted: choose one that the client offers. GYR_ERR_NOT_FOUND if it does
- * not, and then no field says any; GYR_ERR_STATE. */
+ * not, and then no field says any; GYR_ERR_STATE; GYR_ERR_MEMORY. */
 GYR_API GYR_MUST_CHECK int gyr_subprotocol(struct gyr_conn *conn, const char *subprotocol);
 
 /* In `give`: what those below get by this name, which is one of the type's gifts. GYR_ERR_NOT_FOUND

@@ -54,14 +54,15 @@ struct gyr_worker {
                                 0: no limit */
 };
 
-/* Entries; more fields follow in the order above: .on_failure = GYR_WORKER_STOP. */
-#define GYR_WORKER(name_text, function, ...)                          \
-    {                                                                 \
-        .name = name_text, .at = GYR_AT, .run = function, __VA_ARGS__ \
+/* Entries: GYR_WORKER("name", function) and GYR_WORKER_TIMER("name", function, every_ms), behind
+ * which more fields may follow, in the order above: .on_failure = GYR_WORKER_STOP. */
+#define GYR_WORKER(name_text, ...)                          \
+    {                                                       \
+        .name = name_text, .at = GYR_AT, .run = __VA_ARGS__ \
     }
-#define GYR_WORKER_TIMER(name_text, function, every_ms, ...)                                    \
-    {                                                                                           \
-        .name = name_text, .at = GYR_AT, .tick = function, .interval_ms = every_ms, __VA_ARGS__ \
+#define GYR_WORKER_TIMER(name_text, function, ...)                                    \
+    {                                                                                 \
+        .name = name_text, .at = GYR_AT, .tick = function, .interval_ms = __VA_ARGS__ \
     }
 
 /* ---- within a worker ------------------------------------------------------------------------- */

@@ -132,7 +132,7 @@ struct visit *visit_of(struct gyr_conn *conn);
 struct visit *visit_enter(struct gyr_conn *conn, const char *upcall, size_t size);
 int visit_leave(struct visit *visit, int result);
 void visit_doom(struct visit *visit, enum doom doom);
-void visit_close(struct visit *visit, uint16_t close_code);
+void visit_close_with(struct visit *visit, uint16_t close_code);
 void visit_ended(struct visit *visit);
 
 /* What happens later, and how. */

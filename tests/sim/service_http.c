@@ -174,7 +174,7 @@ static int mode_apply(struct visit *visit)
         job_start(visit, JOB_RESUME, (enum later)dice_below(&visit->dice, LATER_COUNT));
         return is_final ? answer(visit) : 0;
     case MODE_CLOSE:
-        visit_close(visit, 1000);
+        visit_close_with(visit, 1000);
         return is_final ? answer(visit) : 0;
     case MODE_ERROR:
         return GYR_ERR_HTTP_NOT_FOUND;

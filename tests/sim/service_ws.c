@@ -140,10 +140,10 @@ static int message_command(struct visit *visit, enum gyr_opcode opcode, struct g
         return 0;
     case 'c':
         result = echo_reply(visit, opcode, message);
-        visit_close(visit, 3002);
+        visit_close_with(visit, 3002);
         return last_result(visit, result);
     case 'C':
-        visit_close(visit, 3003);
+        visit_close_with(visit, 3003);
         return 0;
     case 'a':
         visit->client->excuses |= EXCUSE_SERVICE;

@@ -74,11 +74,11 @@ void visit_doom(struct visit *visit, enum doom doom)
         world_note(visit->world, "    gyr_abort");
         gyr_abort(visit->conn);
     } else {
-        visit_close(visit, 3001);
+        visit_close_with(visit, 3001);
     }
 }
 
-void visit_close(struct visit *visit, uint16_t close_code)
+void visit_close_with(struct visit *visit, uint16_t close_code)
 {
     static const struct gyr_span REASON = GYR_LITERAL("the service says so");
     int err = gyr_close(visit->conn, close_code, REASON);

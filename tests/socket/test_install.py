@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from kit import BIN, DEADLINE, RING, ROOT, Http, Skip, command, equal, eventually, expect, request, run, test
-from readme import LIBRARIES, Tree, verify_units
+from readme import LANGUAGES, LIBRARIES, Tree, verify_units
 
 PREFIX = "/opt/gyr"
 BUILT = BIN.parent.name  # which MODE these programs are of
@@ -110,7 +110,7 @@ def headers_stand_alone_in_c_and_in_cxx():
     for compiler in compilers:
         cxx = compiler.endswith("++")
         for standard in ("c++17", "c++20") if cxx else ("c11", "c17"):
-            for header in "gyr.h", "gyr_err.h", "gyr_backend.h":
+            for header in "gyr.h", "gyr_err.h", "gyr_backend.h", "gyr_worker.h":
                 text = f"#include <gyr/{header}>\n#include <gyr/{header}>\n"
                 if header == "gyr.h":
                     text += 'struct gyr_span span = GYR_LITERAL("a");\nstruct gyr_span use(void);\n' \
@@ -120,6 +120,38 @@ def headers_stand_alone_in_c_and_in_cxx():
                      "-Werror", f"-I{ROOT}/include", "-fsyntax-only", "-"], input=text, capture_output=True, text=True,
                     check=False)
                 equal((result.returncode, result.stderr), (0, ""), f"{compiler} -std={standard} {header}")
+
+
+TABLE_OF_WORKERS = """
+#include <gyr/gyr_worker.h>
+static int pump(struct gyr_worker_run *run, void *context)
+{
+    return context != NULL && gyr_worker_sleep(run, 1) ? 0 : -1;
+}
+static int tick(struct gyr_worker_run *run, struct gyr_core *core, void *context)
+{
+    return gyr_worker_is_stopping(run) && core != NULL && context != NULL;
+}
+static const struct gyr_worker table[] = {
+    GYR_WORKER("pump", pump),
+    GYR_WORKER("more", pump, .on_failure = GYR_WORKER_RESTART, .restart_ms_min = 5),
+    GYR_WORKER_TIMER("tick", tick, 10),
+    GYR_WORKER_TIMER("tock", tick, 10, .core_index = 1, .on_failure = GYR_WORKER_STOP),
+    {0},
+};
+int use(struct gyr_server *server);
+int use(struct gyr_server *server) { return gyr_server_workers(server, table, NULL, NULL); }
+"""
+
+
+@test
+def tables_of_workers_compile_in_c_and_in_cxx_without_a_warning():
+    if shutil.which("cc") is None or shutil.which("c++") is None:
+        raise Skip("there is no compiler")
+    for language, command in LANGUAGES.items():
+        result = subprocess.run([*command, "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include", "-fsyntax-only", "-"],
+                                input=TABLE_OF_WORKERS, capture_output=True, text=True, check=False)
+        equal((result.returncode, result.stderr), (0, ""), language)
 
 
 # ---- manual pages ---------------------------------------------------------------------------------

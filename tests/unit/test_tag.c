@@ -70,6 +70,7 @@ static const struct row refused_rows[] = {
     {"only further in", "{\"a\":{\"type\":\"x\"},\"b\":[{\"type\":\"x\"}]}", TAG_ABSENT, NULL},
     {"only in a string", "{\"a\":\"{\\\"type\\\":\\\"x\\\"}\"}", TAG_ABSENT, NULL},
     {"only behind the object", "{\"a\":1},\"type\":\"x\"}", TAG_ABSENT, NULL},
+    {"only in a second object", "{\"a\":1}{\"type\":\"x\"}", TAG_ABSENT, NULL},
     {"another case", "{\"TYPE\":\"x\"}", TAG_ABSENT, NULL},
     {"a space in front", "{\" type\":\"x\"}", TAG_ABSENT, NULL},
     {"a space behind", "{\"type \":\"x\"}", TAG_ABSENT, NULL},

@@ -389,6 +389,91 @@ void worker_timer_ends_with_its_core(void)
     on_rings(2, server_ends_first);
 }
 
+/* A core that is held when it has taken its last turn: what others send it from then on is opened
+ * when its mailbox has closed already, or not at all. */
+struct ending {
+    struct worker_log log; /* first: service.user */
+    sem_t reached;
+    sem_t go;
+};
+
+static void log_and_wait(void *user, enum gyr_log_level level, struct gyr_span line)
+{
+    struct ending *ending = user;
+    worker_kit_log(&ending->log, level, line);
+    if (memmem(line.ptr, line.size, " core.end ", 10) != NULL) {
+        (void)sem_post(&ending->reached);
+        kit_wait(&ending->go);
+    }
+}
+
+/* Timers of the service lie beside those of workers in the core's wheel. */
+static int core_start_timer(struct gyr_core *core)
+{
+    struct gyr_timer *timer = gyr_core_data(core);
+    gyr_timer_start(core, timer, WORKER_KIT_HOUR_MS, core_pass, NULL);
+    return 0;
+}
+
+static void core_stop_timer(struct gyr_core *core)
+{
+    gyr_timer_stop(core, gyr_core_data(core));
+}
+
+static void change_ending(struct gyr_config *config, struct gyr_service *service)
+{
+    (void)config;
+    service->on_log = log_and_wait;
+    service->on_core_start = core_start_timer;
+    service->on_core_stop = core_stop_timer;
+    service->core_data_size = sizeof(struct gyr_timer);
+}
+
+void worker_timer_that_begins_while_its_core_ends_is_over_at_once(void)
+{
+    static const struct gyr_worker TABLE[] = {
+        GYR_WORKER_TIMER("a", worker_kit_tick, WORKER_KIT_HOUR_MS),
+        GYR_WORKER_TIMER("b", worker_kit_tick, WORKER_KIT_HOUR_MS),
+        {0},
+    };
+    if (!kit_server_possible(1)) {
+        return;
+    }
+    for (unsigned round = 0; round < 60; round++) {
+        struct ending ending;
+        struct worker_probe probe;
+        struct gyr_workers *workers[2];
+        worker_log_init(&ending.log);
+        worker_probe_init(&probe);
+        (void)sem_init(&ending.reached, 0, 0);
+        (void)sem_init(&ending.go, 0, 0);
+        struct gyr_server *server = worker_kit_server(
+            round % 2 == 0 ? GYR_RING_URING : GYR_RING_EPOLL, 1, &ending.log, change_ending);
+        CU_ASSERT_FATAL(gyr_workers_create(server, &workers[0]) == 0);
+        CU_ASSERT_FATAL(gyr_workers_create(server, &workers[1]) == 0);
+        worker_kit_start(server);
+        EXPECT_INT(gyr_workers_start(workers[0], TABLE, &probe, NULL), 0, "while it runs");
+        gyr_server_stop(server);
+        kit_wait(&ending.reached);
+        EXPECT_INT(gyr_workers_start(workers[1], TABLE, &probe, NULL), 0, "while it ends");
+        (void)sem_post(&ending.go);
+        for (unsigned i = 0; i < 2; i++) {
+            struct gyr_error error = {""};
+            EXPECT_INT(gyr_workers_stop(workers[(round + i) % 2], KIT_PATIENCE_S * 1000, &error), 0,
+                       error.text);
+        }
+        EXPECT_INT(probe.began_count, 0, "an hour has not passed");
+        gyr_workers_destroy(workers[0]);
+        gyr_workers_destroy(workers[1]);
+        gyr_server_wait(server);
+        gyr_server_destroy(server);
+        (void)sem_destroy(&ending.reached);
+        (void)sem_destroy(&ending.go);
+        worker_probe_deinit(&probe);
+        worker_log_deinit(&ending.log);
+    }
+}
+
 /* Start and stop while the server is told to stop: whatever comes first, all ends. */
 void worker_timer_races_with_the_end_of_its_server(void)
 {

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* Sending, publishing and answering with messages (hop 9 of docs/journey.md). A message is written
+ * once, into memory that the core keeps for that, in the form that whoever gets it expects: a
+ * resource's own on its connection, the application's when it comes from any thread. */
+#include "router/send.h"
+
+#include "engine/engine.h"
+
+#define OUT_SIZE_MIN  4096
+#define OUT_SIZE_KEPT 65536 /* what is more is given back at once */
+#define STACK_SIZE    2048  /* of a message that is published by any thread */
+
+static struct gyr_span as_public(struct span span)
+{
+    return (struct gyr_span){(const char *)span.ptr, span.size};
+}
+
+static struct span as_internal(struct gyr_span span)
+{
+    return span_of(span.ptr, span.size);
+}
+
+static struct span text_span(const char *text)
+{
+    return span_of(text, text != NULL ? strlen(text) : 0);
+}
+
+/* ---- encoding -------------------------------------------------------------------------------- */
+
+static int job_write(const struct send_job *job, uint8_t *bytes, size_t capacity, size_t *size)
+{
+    if (job->schema != NULL) {
+        return json_write(&job->how, job->schema, job->value, bytes, capacity, size);
+    }
+    return json_write_error(&job->how, job->code, job->reason, job->path, bytes, capacity, size);
+}
+
+static void out_free(struct app_core *core)
+{
+    engine_core_free(core->core, core->out, core->out_size);
+    core->out = NULL;
+    core->out_size = 0;
+}
+
+static int out_grow(struct app_core *core, size_t size)
+{
+    size_t grown = MAX(core->out_size, (size_t)OUT_SIZE_MIN);
+    while (grown < size && grown < OUT_SIZE_KEPT) {
+        grown *= 2;
+    }
+    out_free(core);
+    grown = MAX(grown, size);
+    core->out = engine_core_alloc(core->core, grown);
+    core->out_size = core->out != NULL ? grown : 0;
+    return core->out != NULL ? 0 : GYR_ERR_MEMORY;
+}
+
+int send_encode(struct app_core *core, const struct send_job *job, size_t size_max,
+                struct gyr_span *text)
+{
+    size_t size = 0;
+    int err = job_write(job, core->out, core->out_size, &size);
+    if (err == GYR_ERR_LIMIT && size <= size_max) {
+        err = out_grow(core, size);
+        if (err == 0) {
+            err = job_write(job, core->out, core->out_size, &size);
+        }
+    }
+    *text = as_public(span_of(core->out, size));
+    return err;
+}
+
+void send_release(struct app_core *core)
+{
+    if (core->out_size > OUT_SIZE_KEPT) {
+        out_free(core);
+    }
+}
+
+/* ---- to one ---------------------------------------------------------------------------------- */
+
+static const struct json_form *form_of(const struct visit *visit)
+{
+    return visit->route->level_count != 0 ? &visit_type(visit)->form : &visit->core->plan->form;
+}
+
+static int job_send(struct visit *visit, struct send_job *job)
+{
+    struct app_core *core = visit->core;
+    struct gyr_span text;
+    job->how.form = form_of(visit);
+    int err = send_encode(core, job, engine_core_config(core->core)->send_queue_size_max, &text);
+    if (err == 0) {
+        err = gyr_send(visit->conn, GYR_TEXT, text);
+    } else if (err == GYR_ERR_LIMIT) {
+        err = GYR_ERR_BACKPRESSURE; /* as gyr_send has it, for what never fits */
+    }
+    send_release(core);
+    return err;
+}
+
+int send_message(struct visit *visit, struct span id, struct span answer,
+                 const struct gyr_schema *schema, const void *value)
+{
+    struct send_job job = {.how = {.id = id, .answer = answer}, .schema = schema, .value = value};
+    return job_send(visit, &job);
+}
+
+int gyr_send_msg(struct gyr_conn *conn, const struct gyr_schema *schema, const void *value)
+{
+    return send_message(visit_of(conn), (struct span){0}, (struct span){0}, schema, value);
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+struct gyr_span gyr_message_id(const struct gyr_conn *conn)
+{
+    return visit_of((struct gyr_conn *)(uintptr_t)conn)->id;
+}
+
+static int answer_may(const struct visit *visit)
+{
+    bool may = visit->id.size != 0 && (visit->flags & VISIT_F_ANSWERED_ID) == 0;
+    return may ? 0 : GYR_ERR_STATE;
+}
+
+static int answer_sent(struct visit *visit, int err)
+{
+    if (err >= 0) {
+        visit->flags |= VISIT_F_ANSWERED_ID;
+    }
+    return err;
+}
+
+int gyr_answer(struct gyr_conn *conn, const struct gyr_schema *schema, const void *value)
+{
+    struct visit *visit = visit_of(conn);
+    int err = answer_may(visit);
+    if (err != 0) {
+        return err;
+    }
+    return answer_sent(
+        visit, send_message(visit, (struct span){0}, as_internal(visit->id), schema, value));
+}
+
+int send_answer_error(struct visit *visit, const char *code, const char *reason, const char *path)
+{
+    int err = answer_may(visit);
+    if (err != 0) {
+        return err;
+    }
+    struct send_job job = {
+        .how = {.answer = as_internal(visit->id)},
+        .code = text_span(code),
+        .reason = text_span(reason),
+        .path = text_span(path),
+    };
+    return answer_sent(visit, job_send(visit, &job));
+}
+
+int gyr_answer_error(struct gyr_conn *conn, const char *code, const char *reason, const char *path)
+{
+    return send_answer_error(visit_of(conn), code, reason, path);
+}
+
+int gyr_answer_to(struct gyr_conn *conn, struct gyr_span id, const struct gyr_schema *schema,
+                  const void *value)
+{
+    enum gyr_reason reason;
+    bool is_id = id.size != 0 && id.size <= JSON_ID_SIZE_MAX &&
+                 (id.ptr[0] == '"' || id.ptr[0] == '-' || (id.ptr[0] >= '0' && id.ptr[0] <= '9'));
+    if (!is_id || json_walk(as_internal(id), &reason) != 0) {
+        return GYR_ERR_ARGUMENT;
+    }
+    return send_message(visit_of(conn), (struct span){0}, as_internal(id), schema, value);
+}
+
+/* ---- to many --------------------------------------------------------------------------------- */
+
+static int publish_encode(const struct visit *visit, const struct gyr_schema *schema,
+                          const void *value, struct gyr_span *text)
+{
+    struct app_core *core = visit->core;
+    struct send_job job = {.how = {.form = form_of(visit)}, .schema = schema, .value = value};
+    int err = send_encode(core, &job, engine_core_config(core->core)->broadcast_size_max, text);
+    return err == GYR_ERR_LIMIT ? GYR_ERR_ARGUMENT : err; /* as gyr_publish has it */
+}
+
+int gyr_publish_msg(struct gyr_conn *conn, struct gyr_span room, const struct gyr_schema *schema,
+                    const void *value)
+{
+    struct app_core *core = visit_of(conn)->core;
+    struct gyr_span text;
+    int err = publish_encode(visit_of(conn), schema, value, &text);
+    if (err == 0) {
+        err = gyr_publish(core->core, room, GYR_TEXT, text);
+    }
+    send_release(core);
+    return err;
+}
+
+int gyr_publish_others_msg(struct gyr_conn *conn, struct gyr_span room,
+                           const struct gyr_schema *schema, const void *value)
+{
+    struct gyr_span text;
+    int err = publish_encode(visit_of(conn), schema, value, &text);
+    if (err == 0) {
+        err = gyr_publish_others(conn, room, GYR_TEXT, text);
+    }
+    send_release(visit_of(conn)->core);
+    return err;
+}
+
+/* The application's form needs no core: a plan is shared by all (R1). */
+int gyr_server_publish_msg(struct gyr_server *server, const struct gyr_publish *publish,
+                           const struct gyr_schema *schema, const void *value)
+{
+    if (!engine_server_is_made(server)) {
+        return GYR_ERR_STATE;
+    }
+    const struct gyr_core *core = engine_server_core(server, 0);
+    const struct gyr_app *app = engine_core_service(core)->app;
+    if (app == NULL) {
+        return GYR_ERR_STATE;
+    }
+    uint8_t stack[STACK_SIZE];
+    uint8_t *bytes = stack;
+    struct send_job job = {.how = {.form = &app_plan(app)->form}, .schema = schema, .value = value};
+    size_t size = 0;
+    int err = job_write(&job, stack, sizeof(stack), &size);
+    if (err == GYR_ERR_LIMIT) {
+        if (size > engine_core_config(core)->broadcast_size_max) {
+            return GYR_ERR_ARGUMENT; /* as gyr_server_publish has it */
+        }
+        bytes = memory_take(size);
+        err = bytes != NULL ? job_write(&job, bytes, size, &size) : GYR_ERR_MEMORY;
+    }
+    if (err == 0) {
+        struct gyr_publish whole = {0};
+        memcpy(&whole, publish, MIN(publish->size, sizeof(whole)));
+        whole.opcode = GYR_TEXT;
+        whole.payload = as_public(span_of(bytes, size));
+        err = gyr_server_publish(server, &whole);
+    }
+    if (bytes != stack) {
+        memory_free(bytes);
+    }
+    return err;
+}
