@@ -381,7 +381,7 @@ gyr_reason object_decode(const gyr_schema &schema, object from, bool lenient, co
     return GYR_REASON_NONE;
 }
 
-} // namespace
+} /* namespace */
 
 enum json_dom_verdict json_dom_verdict(const char *text, size_t size)
 {
