@@ -501,6 +501,11 @@ TEST(json_schema, gyr_schema_check_takes_every_kind)
 TEST(json_schema, gyr_decoder_decodes_copies_and_encodes)
 TEST(json_schema, gyr_reason_has_a_code_and_a_text_for_each)
 
+SUITE(json_table)
+TEST(json_table, json_table_has_the_verdicts_of_the_walker)
+TEST(json_table, json_table_has_the_verdicts_of_the_reader)
+TEST(json_table, json_table_has_the_verdicts_of_simdjson)
+
 SUITE(json_walk)
 TEST(json_walk, json_walk_reads_nothing_past_the_end)
 TEST(json_walk, json_walk_has_a_limit_of_depth)
