@@ -94,7 +94,7 @@ SRC_FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 O := $(B)/obj
 OBJ := $(SRC_C:%.c=$(O)/%.o) $(SRC_CXX:%.cpp=$(O)/%.o)
 OBJ_TESTLIB := $(SRC_TESTLIB:%.c=$(O)/%.o)
-OBJ_TESTS := $(SRC_TESTS:%.c=$(O)/%.o) $(SRC_TESTS_CXX:%.cpp=$(O)/%.o)
+OBJ_TESTS := $(SRC_TESTS:%.c=$(O)/%.o) $(SRC_TESTS_CXX:%.cpp=$(O)/%.o) $(O)/tests/fuzz/json_dom.o
 EXAMPLES := $(EXAMPLE_NAMES:%=$(B)/bin/gyr-%)
 BENCHES := $(SRC_BENCH:bench/%.c=$(B)/bin/bench-%)
 SIM := $(SRC_SIM:tests/sim/main.c=$(B)/bin/sim)
@@ -104,8 +104,9 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 # ---- what people type --------------------------------------------------------------------------
 
 .PHONY: all run test check tidy sim scenarios model fuzz autobahn http-probes http-differential bench \
-    tag-differential install uninstall deb test-packages clean docs help format lib programs tests fuzzers venv check-format \
-    check-headers check-style check-symbols check-unit check-sim check-docs
+    tag-differential install uninstall deb test-packages clean docs help format lib programs tests \
+    fuzzers venv check-format check-headers check-style check-cxx check-symbols check-unit check-sim \
+    check-docs
 
 all: lib programs ## build the libraries and programs (default)
 	@:
@@ -124,7 +125,7 @@ test: ## every test, short fuzzing included; ends with `N passed, M failed, K sk
 	@MODE=$(MODE) SEEDS=$(or $(SEEDS),300) tools/test
 
 check: ## formatting, clang-tidy, style, symbols, docs, unit tests, some simulator seeds
-	@+$(MAKE) -k check-format check-style check-headers check-docs tidy check-symbols check-unit check-sim
+	@+$(MAKE) -k check-format check-style check-headers check-cxx check-docs tidy check-symbols check-unit check-sim
 	@echo 'check: all is well'
 
 tidy: ## clang-tidy over what ships, cached by content
@@ -384,6 +385,17 @@ $(O)/%.h.checked: %.h $(B)/flags
 	    -MT $@ -fsyntax-only -x c -
 	$(Q)touch $@
 
+# The macros of gyr_message.h warn in no language and compiler that is here, and work in C++.
+check-cxx: lib
+	$(call say,CXX,tests/message_cxx.cpp)
+	$(Q)set -e; for compiler in gcc clang; do if command -v $$compiler > /dev/null; then \
+	    for language in 'c -std=gnu17' 'c -std=c17' 'c++ -std=c++17' 'c++ -std=c++20'; do \
+	        $$compiler -x $$language -Wall -Wextra -Werror -Iinclude -fsyntax-only tests/message_cxx.cpp; \
+	    done; fi; done
+	$(Q)$(CXX) -std=c++20 -Wall -Wextra -Werror -Iinclude $(filter -fsanitize% --coverage,$(MODE_FLAGS)) \
+	    -o $(B)/message_cxx tests/message_cxx.cpp $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
+	$(Q)$(if $(filter tsan,$(MODE)),setarch -R) $(B)/message_cxx
+
 check-symbols: lib
 	$(call say,SYMS,)
 	$(Q)CC=$(CC) tools/symbols.sh $(B) $(filter $(O)/proto/%,$(OBJ))
@@ -411,7 +423,7 @@ STD := -std=gnu17
 ROLE := $(WARN_SHIPPED)
 $(O)/proto/%.o: STD := -std=c17 -pedantic
 $(O)/tests/%.o: ROLE := -fno-lto
-$(O)/tests/%.o: ROLE_CXX := -fno-lto
+$(O)/tests/%.o: ROLE_CXX := -fno-lto -Wno-shadow
 $(O)/bench/%.o: ROLE := -fno-lto
 $(O)/examples/%.o: ROLE := -fno-lto
 $(O)/tools/%.o: ROLE := -fno-lto
