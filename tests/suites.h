@@ -835,6 +835,7 @@ TEST(refuse, refuse_names_a_failure_in_the_log_and_a_refusal_not)
 TEST(refuse, refuse_close_accepts_a_handshake_and_closes_it)
 TEST(refuse, refuse_can_be_said_behind_a_wait)
 TEST(refuse, refuse_a_wait_that_takes_too_long_is_cancelled)
+TEST(refuse, refuse_leaves_what_a_function_has_answered_by_itself)
 
 SUITE(registry)
 TEST(registry, registry_room_lives_from_its_first_core_to_its_last)

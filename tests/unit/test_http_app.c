@@ -319,6 +319,11 @@ static int upload_put(struct gyr_conn *conn, void *self, const struct gyr_reques
     return 0;
 }
 
+static void upload_cancel(void *arg)
+{
+    visit_trace(arg, "cancel");
+}
+
 static int upload_body(struct gyr_conn *conn, void *self, struct gyr_span piece, bool last)
 {
     struct upload *upload = self;
@@ -328,6 +333,10 @@ static int upload_body(struct gyr_conn *conn, void *self, struct gyr_span piece,
     }
     if (piece.size != 0 && piece.ptr[0] == '?') {
         return -EIO;
+    }
+    if (piece.size != 0 && piece.ptr[0] == 'c') {
+        gyr_on_cancel(conn, upload_cancel, conn);
+        return 0; /* it does not wait, so there is nothing to cancel */
     }
     if (piece.size != 0 && piece.ptr[0] == '_') {
         visit_trace(conn, "wait");
@@ -391,6 +400,10 @@ void http_app_hands_content_over_in_pieces(void)
     visit_kit_request(&visit_kit, PUT_HEAD("6") "abc");
     kit_reset(&visit_kit.kit);
     EXPECT_TRACE(&visit_kit, "put destroy", "lost");
+    visit_kit_request(&visit_kit, PUT_HEAD("6") "c");
+    KIT_INPUT(&visit_kit.kit, "_");
+    kit_reset(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "put wait destroy", "what an earlier piece asked for is over");
     visit_kit_end(&visit_kit);
 }
 
