@@ -42,7 +42,9 @@ struct options {
     uint32_t connection_count;
     uint32_t depth;
     uint32_t payload_size;
-    double seconds; /* 0: until a signal ends the process */
+    const char *message; /* the payload of all; NULL: made up */
+    const char *reply;   /* what comes back for it, of the same size; NULL: the same */
+    double seconds;      /* 0: until a signal ends the process */
     bool text;
     bool verify;
     bool raw;  /* no handshake; the server echoes the frames as they are */
@@ -117,6 +119,8 @@ static _Noreturn void usage(void)
                 "  --depth N        messages in flight on a connection, sent at once; default 1\n"
                 "  --size N         payload bytes of a message; default 20\n"
                 "  --text           text instead of binary messages\n"
+                "  --message TEXT   this text, all the time\n"
+                "  --reply TEXT     what the server answers to it, of the same size\n"
                 "  --path PATH      request target of the handshake; default /\n"
                 "  --seconds S      run so long and print the rate; default 0: until killed\n"
                 "  --verify         compare every byte that comes back\n"
@@ -154,6 +158,14 @@ static void option_take(struct options *options, int letter, const char *value)
     case 't':
         options->text = true;
         break;
+    case 'm':
+        options->message = value;
+        options->payload_size = (uint32_t)strlen(value);
+        options->text = true;
+        break;
+    case 'R':
+        options->reply = value;
+        break;
     case 'v':
         options->verify = true;
         break;
@@ -176,7 +188,8 @@ static void options_parse(struct options *options, int argc, char **argv)
         {"seconds", required_argument, NULL, 'S'}, {"path", required_argument, NULL, 'p'},
         {"counter", required_argument, NULL, 'C'}, {"text", no_argument, NULL, 't'},
         {"verify", no_argument, NULL, 'v'},        {"raw", no_argument, NULL, 'r'},
-        {"idle", no_argument, NULL, 'i'},          {NULL, 0, NULL, 0},
+        {"idle", no_argument, NULL, 'i'},          {"message", required_argument, NULL, 'm'},
+        {"reply", required_argument, NULL, 'R'},   {NULL, 0, NULL, 0},
     };
     options->path = "/";
     options->connection_count = 64;
@@ -188,6 +201,10 @@ static void options_parse(struct options *options, int argc, char **argv)
     }
     if (optind != argc || options->address.sin_port == 0 || options->seconds < 0) {
         usage();
+    }
+    if (options->reply != NULL &&
+        (options->message == NULL || strlen(options->reply) != options->payload_size)) {
+        die("--reply goes with a --message of the same size");
     }
 }
 
@@ -220,6 +237,10 @@ static size_t utf8_write(uint8_t *bytes, uint64_t random)
 static void payload_fill(const struct options *options, uint64_t *random_state, uint8_t *payload)
 {
     size_t size = options->payload_size;
+    if (options->message != NULL) {
+        memcpy(payload, options->message, size);
+        return;
+    }
     for (size_t i = 0; i < size;) {
         uint64_t random = random_next(random_state);
         if (!options->text) {
@@ -252,7 +273,8 @@ static void frame_write(const struct options *options, uint64_t *random_state, u
     payload_fill(options, random_state, payload);
     if (reply != NULL && !options->raw) {
         header_size = header_write(reply, opcode, 0, size);
-        memcpy(reply + header_size, payload, size);
+        memcpy(reply + header_size, options->reply != NULL ? (const void *)options->reply : payload,
+               size);
     }
     for (size_t i = 0; i < size; i++) {
         payload[i] ^= key[i & 3];

@@ -58,6 +58,8 @@ void arena_reset(struct arena *arena)
 void *arena_alloc(struct arena *arena, size_t size, size_t align)
 {
     ASSERT(align != 0 && (align & (align - 1)) == 0 && align <= ALIGN_MAX);
+    /* Nothing has an address, too. */
+    size += size == 0;
     size_t pad = -(uintptr_t)arena->at & (align - 1);
     if (UNLIKELY((size_t)(arena->end - arena->at) < pad ||
                  (size_t)(arena->end - arena->at) - pad < size)) {

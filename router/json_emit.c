@@ -9,68 +9,26 @@
 #include "proto/base64.h"
 #include "router/json_scan.h"
 
+#include <math.h>
+
 #define INTEGER_SIZE_MAX 21 /* with its sign */
-#define WORD             sizeof(uint64_t)
-#define HALF             sizeof(uint32_t)
+#define WORD             EMIT_WORD
+#define HALF             EMIT_HALF
+#define SCALED_MAX       1e11 /* times the largest power, all integers are doubles */
 #define EACH_BYTE        UINT64_C(0x0101010101010101)
 
-static void short_copy(uint8_t *to, const uint8_t *from, size_t size);
+static void emit_scaled(struct emit *emit, bool is_negative, uint64_t scaled, unsigned places);
 static bool string_copy(uint8_t *to, struct span text, uint32_t *high);
 static bool words_copy(uint8_t *to, struct span text, uint32_t *high);
 static bool word_stops(uint64_t word, uint32_t *high);
 static void string_escape(struct emit *emit, struct span text);
 static void escape_emit(struct emit *emit, uint8_t byte);
 
-void emit_bytes(struct emit *emit, const void *bytes, size_t size)
-{
-    uint8_t *to = emit_room(emit, size);
-    if (LIKELY(to != NULL) && size > 0) {
-        short_copy(to, bytes, size);
-    }
-    emit->size += size;
-}
-
-void emit_key(struct emit *emit, bool is_begun, const char *key, size_t size)
-{
-    uint8_t *to = emit_room(emit, size + is_begun);
-    if (LIKELY(to != NULL)) {
-        *to = ',';
-        short_copy(to + is_begun, (const uint8_t *)key, size);
-    }
-    emit->size += size + is_begun;
-}
-
 void emit_name(struct emit *emit, bool is_begun, struct span name)
 {
-    emit_bytes(emit, ",\"" + !is_begun, 1 + (size_t)is_begun);
+    emit_bytes(emit, is_begun ? ",\"" : "\"", 1 + (size_t)is_begun);
     emit_bytes(emit, name.ptr, name.size);
     emit_bytes(emit, "\":", 2);
-}
-
-/* Short ones without a call: the end is copied over what was copied before. */
-static inline void short_copy(uint8_t *to, const uint8_t *from, size_t size)
-{
-    if (size > 2 * WORD) {
-        memcpy(to, from, size);
-    } else if (size >= WORD) {
-        uint64_t first;
-        uint64_t last;
-        memcpy(&first, from, WORD);
-        memcpy(&last, from + size - WORD, WORD);
-        memcpy(to, &first, WORD);
-        memcpy(to + size - WORD, &last, WORD);
-    } else if (size >= HALF) {
-        uint32_t first;
-        uint32_t last;
-        memcpy(&first, from, HALF);
-        memcpy(&last, from + size - HALF, HALF);
-        memcpy(to, &first, HALF);
-        memcpy(to + size - HALF, &last, HALF);
-    } else {
-        for (size_t i = 0; i < size; i++) {
-            to[i] = from[i];
-        }
-    }
 }
 
 void emit_integer(struct emit *emit, bool is_negative, uint64_t magnitude)
@@ -98,20 +56,53 @@ void emit_integer(struct emit *emit, bool is_negative, uint64_t magnitude)
     emit_bytes(emit, at, (size_t)(text + sizeof(text) - at));
 }
 
+/* Most doubles that are sent have a few decimal places at most: an integer, divided by a power of
+ * ten. A quotient is rounded once, so one that is the double again stands for it; and it has the
+ * fewest places that do. */
 void emit_double(struct emit *emit, double value)
 {
+    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4};
     uint8_t text[DECIMAL_SIZE_MAX];
+    double magnitude = fabs(value);
+    for (unsigned places = 0; magnitude < SCALED_MAX && places < COUNT_OF(powers); places++) {
+        uint64_t scaled = (uint64_t)(magnitude * powers[places] + 0.5);
+        if ((double)scaled / powers[places] == magnitude) {
+            emit_scaled(emit, signbit(value) != 0, scaled, places);
+            return;
+        }
+    }
     emit_bytes(emit, text, decimal_write(value, text));
+}
+
+/* An integer with so many of its digits behind a point. */
+static void emit_scaled(struct emit *emit, bool is_negative, uint64_t scaled, unsigned places)
+{
+    char text[INTEGER_SIZE_MAX + 2];
+    char *at = text + sizeof(text);
+    unsigned digits = 0;
+    do {
+        if (digits == places && places > 0) {
+            *--at = '.';
+        }
+        *--at = (char)('0' + scaled % 10);
+        scaled /= 10;
+        digits++;
+    } while (scaled > 0 || digits <= places);
+    if (is_negative) {
+        *--at = '-';
+    }
+    emit_bytes(emit, at, (size_t)(text + sizeof(text) - at));
 }
 
 int emit_string(struct emit *emit, struct span text)
 {
     uint32_t high = 0;
-    uint8_t *to = emit_room(emit, text.size + 2);
-    if (LIKELY(to != NULL) && LIKELY(string_copy(to + 1, text, &high))) {
+    uint8_t *to = emit->at;
+    if (LIKELY((size_t)(emit->end - to) >= text.size + 2) &&
+        LIKELY(string_copy(to + 1, text, &high))) {
         to[0] = '"';
         to[text.size + 1] = '"';
-        emit->size += text.size + 2;
+        emit->at += text.size + 2;
     } else {
         emit_byte(emit, '"');
         string_escape(emit, text);
@@ -193,13 +184,15 @@ static inline bool word_stops(uint64_t word, uint32_t *high)
 static void string_escape(struct emit *emit, struct span text)
 {
     const uint8_t *at = text.ptr;
-    const uint8_t *end = text.ptr + text.size;
+    const uint8_t *end = text.size == 0 ? at : at + text.size;
     while (at < end) {
         const uint8_t *run = at;
         while (at < end && !scan_stops(*at)) {
             at++;
         }
-        emit_bytes(emit, run, (size_t)(at - run));
+        if (at > run) {
+            emit_bytes(emit, run, (size_t)(at - run));
+        }
         if (at < end) {
             escape_emit(emit, *at++);
         }
@@ -227,11 +220,10 @@ static void escape_emit(struct emit *emit, uint8_t byte)
 void emit_base64(struct emit *emit, struct span bytes)
 {
     size_t size = base64_encoded_size(bytes.size) + 2;
-    uint8_t *to = emit_room(emit, size);
+    uint8_t *to = emit_take(emit, size);
     if (to != NULL) {
         to[0] = '"';
         to[size - 1] = '"';
         (void)base64_encode(to + 1, bytes);
     }
-    emit->size += size;
 }

@@ -290,16 +290,12 @@ static const uint8_t *id_read(struct json_reader *reader, struct span name, cons
     return behind;
 }
 
-void json_id_note(struct json_reader *reader, struct span name, const uint8_t *at)
+void json_id_note(struct json_reader *reader, struct span name, struct span value)
 {
-    enum gyr_reason reason;
     struct span *place = id_place(reader->message, name);
-    if (place == NULL) {
-        return;
+    if (place != NULL) {
+        *place = is_id(value.ptr, value.ptr + value.size) ? value : span_of(NULL, 0);
     }
-    const uint8_t *behind = scan_value(&reader->scan, at, reader->depth, &reason);
-    *place =
-        behind != NULL && is_id(at, behind) ? span_of(at, (size_t)(behind - at)) : span_of(NULL, 0);
 }
 
 static struct span *id_place(struct json_message *message, struct span name)

@@ -130,24 +130,30 @@ static inline const uint8_t *member_read(struct json_reader *reader, const uint8
     }
     frame->current = member;
     frame->expected = member + 1;
-    uint64_t bit = UINT64_C(1) << frame->index;
-    frame->index++;
+    uint64_t bit = frame->bit;
+    frame->bit = bit << 1;
     if (UNLIKELY((frame->seen & bit) != 0) && member->kind == GYR_KIND_STRUCT) {
         /* Again, and the last one counts. */
         memset(frame->value + member->offset, 0, member->size);
     }
     frame->seen |= bit;
-    if (reader->is_flat && member->name_size == 2 && frame == reader->frames) {
-        json_id_note(reader, span_of(member->name, member->name_size), at);
-    }
+    const uint8_t *behind;
     if (UNLIKELY(*at == 'n') && member->kind != GYR_KIND_RAW) {
         frame->seen &= ~bit;
-        return null_read(reader, member, at);
+        behind = null_read(reader, member, at);
+    } else {
+        if (member->presence != 0) {
+            frame->value[member->presence - 1] = true;
+        }
+        behind = value_read(reader, member, at, step);
     }
-    if (member->presence != 0) {
-        frame->value[member->presence - 1] = true;
+    if (UNLIKELY(member->name_size == 2) && reader->is_flat && frame == reader->frames &&
+        behind != NULL) {
+        /* Of a structure that has only begun, the value is its bracket, and so no id. */
+        json_id_note(reader, span_of(member->name, member->name_size),
+                     span_of(at, (size_t)(behind - at)));
     }
-    return value_read(reader, member, at, step);
+    return behind;
 }
 
 /* Words are compared, the last one from its end back, over what was compared before. */
@@ -199,7 +205,7 @@ static const uint8_t *member_search(struct json_reader *reader, const uint8_t *a
     for (unsigned i = 0; row->name != NULL; i++, row++) {
         if (scan_equal(name, marks, span_of(row->name, row->name_size))) {
             *member = row;
-            frame->index = i;
+            frame->bit = UINT64_C(1) << i;
             return at;
         }
     }
@@ -316,7 +322,7 @@ static inline void frame_begin(struct json_frame *frame, const struct gyr_schema
     frame->current = NULL;
     frame->expected = schema->members;
     frame->seen = 0;
-    frame->index = 0;
+    frame->bit = 1;
     frame->tag_name = NULL;
     frame->array = NULL;
 }
@@ -324,9 +330,8 @@ static inline void frame_begin(struct json_frame *frame, const struct gyr_schema
 /* The structure's end: is anything missing? */
 static inline int frame_finish(struct json_reader *reader, struct json_frame *frame)
 {
-    /* Nothing is if all were there, and the last one at the end. */
-    uint64_t all = frame->index == 0 ? 0 : UINT64_MAX >> (64 - frame->index);
-    if (LIKELY(frame->expected->name == NULL && frame->seen == all)) {
+    /* Nothing is if all were there, and the last one at the end; of 64, the bit has gone. */
+    if (LIKELY(frame->expected->name == NULL && frame->seen == frame->bit - 1)) {
         return 0;
     }
     const struct gyr_member *member = frame->schema->members;

@@ -16,7 +16,7 @@ struct json_frame {
     const struct gyr_member *current;  /* the one being read, for the path; NULL: none */
     const struct gyr_member *expected; /* whose turn it is if the order is the schema's */
     uint64_t seen;                     /* a bit for each member */
-    unsigned index;                    /* of `expected` */
+    uint64_t bit;                      /* that of `expected` */
     const char *tag_name;              /* of a choice of a variant: what says that it is one */
     const struct gyr_member *array;    /* of an item: the member whose item it is */
     uint8_t *items;
@@ -69,6 +69,6 @@ const uint8_t *json_structure_read(struct json_reader *reader, const uint8_t *at
 const uint8_t *json_special_read(struct json_reader *reader, struct span name, unsigned marks,
                                  const uint8_t *at, bool *taken);
 /* Keep the value of a member of the schema as the message's id, if that is what it is. */
-void json_id_note(struct json_reader *reader, struct span name, const uint8_t *at);
+void json_id_note(struct json_reader *reader, struct span name, struct span value);
 
 #endif

@@ -34,7 +34,8 @@ static inline bool scan_stops(uint8_t byte)
 
 static inline const uint8_t *scan_blanks(const uint8_t *at)
 {
-    while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') {
+    /* Most messages have none: one comparison tells. */
+    while (UNLIKELY(*at <= ' ') && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
         at++;
     }
     return at;

@@ -50,9 +50,7 @@ int json_write(const struct json_write *how, const struct gyr_schema *schema, co
     const struct json_form *form = how->form;
     bool is_envelope = form != NULL && form->payload_name.size > 0;
     struct writer writer;
-    writer.emit.bytes = bytes;
-    writer.emit.capacity = capacity;
-    writer.emit.size = 0;
+    writer.emit = emit_begin(bytes, capacity);
     writer.how = how;
     writer.depth = 0;
     *size = 0;
@@ -79,8 +77,7 @@ int json_write(const struct json_write *how, const struct gyr_schema *schema, co
     if (is_envelope) {
         emit_byte(&writer.emit, '}');
     }
-    *size = writer.emit.size;
-    return err == 0 && writer.emit.size > capacity ? GYR_ERR_LIMIT : err;
+    return emit_end(&writer.emit, err, bytes, size);
 }
 
 /* The outermost structure, and all that is in it. */
@@ -408,10 +405,7 @@ static void head_write(struct emit *emit, const struct json_write *how, const ch
 int json_write_error(const struct json_write *how, struct span code, struct span reason,
                      struct span path, uint8_t *bytes, size_t capacity, size_t *size)
 {
-    struct emit emit;
-    emit.bytes = bytes;
-    emit.capacity = capacity;
-    emit.size = 0;
+    struct emit emit = emit_begin(bytes, capacity);
     bool is_envelope = how->form->payload_name.size > 0;
     head_write(&emit, how, "\"error\"");
     if (is_envelope) {
@@ -425,6 +419,5 @@ int json_write_error(const struct json_write *how, struct span code, struct span
     emit_name(&emit, true, SPAN_LITERAL("path"));
     err = emit_string(&emit, path) != 0 ? GYR_ERR_ARGUMENT : err;
     emit_bytes(&emit, "}}", 1 + (size_t)is_envelope);
-    *size = emit.size;
-    return err == 0 && emit.size > capacity ? GYR_ERR_LIMIT : err;
+    return emit_end(&emit, err, bytes, size);
 }

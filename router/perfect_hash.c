@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A perfect hash of names: tags, routes. Journey: hop 7.
  *
- * The hash of a name leads to a bucket, of which there is one for every three names. The bucket has
- * a pilot: a number that, mixed into the hashes of its names, sends each to a slot of its own. So a
- * search reads the pilot and one slot, whatever the number of names. Pilots are found by trying,
- * the fullest bucket first, while most slots are free. A slot holds the first 16 bytes of its name,
- * so that a short one is compared without going elsewhere.
+ * The hash of a name leads to a bucket, of which there is one for every three names, or for fewer.
+ * It has a pilot: a number that, mixed into the hashes of its names, sends each to a slot of its
+ * own. So a search reads the pilot and one slot, whatever the number of names. Pilots are found by
+ * trying, the fullest bucket first, while most slots are free. A slot holds the first 16 bytes of
+ * its name, so that a short one is compared without going elsewhere.
  *
  * Mixing is a multiplication of 64 by 64 bits whose halves are folded together. If two names agree
  * in all 64 bits, or no pilot is found, everything is tried again with another seed and more slots;
@@ -14,11 +14,11 @@
 
 #include <stdlib.h>
 
-#define WORDS_SIZE      16u /* bytes of a name that its slot holds */
-#define BUCKET_NAMES    3u  /* for each bucket, on average */
-#define BUCKET_SIZE_MAX 64u /* names; about 14 occur */
-#define PILOT_MAX       UINT16_MAX
-#define ATTEMPT_MAX     64u /* the first one does, nearly always */
+#define WORDS_SIZE      16u    /* bytes of a name that its slot holds */
+#define BUCKET_NAMES    3u     /* for each bucket, on average, at most */
+#define BUCKET_SIZE_MAX 64u    /* names; about 14 occur */
+#define PILOT_COUNT     65536u /* tried for a bucket */
+#define ATTEMPT_MAX     64u    /* the first one does, nearly always */
 #define NAMES_MAX       (UINT32_MAX / 4)
 
 /* Odd numbers without a pattern: of the golden ratio, and of the roots of 3 and 5. */
@@ -40,9 +40,9 @@ static_assert(sizeof(struct slot) == 32, "two of them in a cache line");
 struct perfect_hash {
     uint64_t seed;
     uint64_t size_seed;
-    uint32_t bucket_count;
+    unsigned bucket_shift; /* of a hash, to its bucket */
     uint32_t slot_count;
-    uint16_t *pilots;   /* owned; one for each bucket */
+    uint64_t *pilots;   /* owned; one for each bucket */
     struct slot *slots; /* owned, aligned to cache lines */
     uint8_t *text;      /* owned: all names */
 };
@@ -55,6 +55,7 @@ struct builder {
     uint32_t *first;           /* owned; bucket i has order[first[i]] to order[first[i + 1]] */
     uint32_t *order;           /* owned; names by bucket */
     uint32_t *buckets;         /* owned; the fullest first */
+    size_t bucket_count;       /* a power of two */
     size_t count;
 };
 
@@ -71,12 +72,6 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 {
     unsigned __int128 product = (unsigned __int128)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* 32 bits to 0 .. count - 1. */
-static inline uint32_t reduce(uint64_t bits, uint32_t count)
-{
-    return (uint32_t)((bits >> 32) * count >> 32);
 }
 
 /* The first 16 bytes, with zeros behind the end of the name. */
@@ -108,9 +103,14 @@ static inline uint64_t hash_make(const struct perfect_hash *hash, struct span na
     return mixed;
 }
 
-static inline uint32_t slot_of(const struct perfect_hash *hash, uint64_t mixed, uint32_t pilot)
+static inline size_t bucket_of(const struct perfect_hash *hash, uint64_t mixed)
 {
-    return reduce((mixed ^ pilot * FACTOR_PILOT) * FACTOR_SLOT, hash->slot_count);
+    return mixed >> hash->bucket_shift;
+}
+
+static inline size_t slot_of(const struct perfect_hash *hash, uint64_t mixed, uint64_t pilot)
+{
+    return (((mixed ^ pilot) * FACTOR_SLOT) >> 32) * hash->slot_count >> 32;
 }
 
 uint32_t perfect_hash_find(const struct perfect_hash *hash, struct span name)
@@ -119,7 +119,7 @@ uint32_t perfect_hash_find(const struct perfect_hash *hash, struct span name)
     uint64_t high;
     words_load(name, &low, &high);
     uint64_t mixed = hash_make(hash, name, low, high);
-    uint32_t pilot = hash->pilots[reduce(mixed, hash->bucket_count)];
+    uint64_t pilot = hash->pilots[bucket_of(hash, mixed)];
     const struct slot *slot = &hash->slots[slot_of(hash, mixed, pilot)];
     if (((slot->low ^ low) | (slot->high ^ high) | (slot->size ^ name.size)) != 0) {
         return PERFECT_HASH_NONE;
@@ -187,24 +187,24 @@ static int slots_create(struct perfect_hash *hash, size_t slot_count)
 static void buckets_fill(struct builder *builder)
 {
     struct perfect_hash *hash = builder->hash;
-    memset(builder->first, 0, (hash->bucket_count + 1) * sizeof(*builder->first));
+    memset(builder->first, 0, (builder->bucket_count + 1) * sizeof(*builder->first));
     for (size_t i = 0; i < builder->count; i++) {
         const struct slot *name = &builder->names[i];
         builder->hashes[i] = hash_make(hash, slot_name(name), name->low, name->high);
-        builder->first[reduce(builder->hashes[i], hash->bucket_count) + 1]++;
+        builder->first[bucket_of(hash, builder->hashes[i]) + 1]++;
     }
-    for (size_t i = 0; i < hash->bucket_count; i++) {
+    for (size_t i = 0; i < builder->bucket_count; i++) {
         builder->first[i + 1] += builder->first[i];
     }
     /* first[i + 1] is where bucket i ends; each name, the last one first, moves that down. */
     for (size_t i = builder->count; i-- > 0;) {
-        uint32_t *end = &builder->first[reduce(builder->hashes[i], hash->bucket_count) + 1];
+        uint32_t *end = &builder->first[bucket_of(hash, builder->hashes[i]) + 1];
         (*end)--;
         builder->order[*end] = (uint32_t)i;
     }
     /* Now first[i + 1] is where bucket i begins. */
-    memmove(builder->first, builder->first + 1, hash->bucket_count * sizeof(*builder->first));
-    builder->first[hash->bucket_count] = (uint32_t)builder->count;
+    memmove(builder->first, builder->first + 1, builder->bucket_count * sizeof(*builder->first));
+    builder->first[builder->bucket_count] = (uint32_t)builder->count;
 }
 
 static size_t bucket_size(const struct builder *builder, size_t bucket)
@@ -216,7 +216,7 @@ static size_t bucket_size(const struct builder *builder, size_t bucket)
 static bool buckets_sort(struct builder *builder)
 {
     uint32_t starts[BUCKET_SIZE_MAX + 2] = {0};
-    for (size_t i = 0; i < builder->hash->bucket_count; i++) {
+    for (size_t i = 0; i < builder->bucket_count; i++) {
         size_t size = bucket_size(builder, i);
         if (size > BUCKET_SIZE_MAX) {
             return false;
@@ -226,7 +226,7 @@ static bool buckets_sort(struct builder *builder)
     for (size_t i = 0; i <= BUCKET_SIZE_MAX; i++) {
         starts[i + 1] += starts[i];
     }
-    for (size_t i = 0; i < builder->hash->bucket_count; i++) {
+    for (size_t i = 0; i < builder->bucket_count; i++) {
         uint32_t *start = &starts[BUCKET_SIZE_MAX - bucket_size(builder, i)];
         builder->buckets[*start] = (uint32_t)i;
         (*start)++;
@@ -260,7 +260,7 @@ static int bucket_check(const struct builder *builder, size_t bucket, size_t twi
 }
 
 /* Give each name of the bucket a free slot by this pilot, or none of them. */
-static bool bucket_try(struct builder *builder, size_t bucket, uint32_t pilot)
+static bool bucket_try(struct builder *builder, size_t bucket, uint64_t pilot)
 {
     struct perfect_hash *hash = builder->hash;
     const uint32_t *order = builder->order + builder->first[bucket];
@@ -279,17 +279,16 @@ static bool bucket_try(struct builder *builder, size_t bucket, uint32_t pilot)
     for (size_t i = 0; i < size; i++) {
         hash->slots[slot_of(hash, builder->hashes[order[i]], pilot)] = builder->names[order[i]];
     }
-    hash->pilots[bucket] = (uint16_t)pilot;
+    hash->pilots[bucket] = pilot;
     return true;
 }
 
 /* Build with the seed that the hash has. 0; 1: try another one; GYR_ERR_EXISTS. */
 static int attempt(struct builder *builder, size_t twins[2])
 {
-    uint32_t bucket_count = builder->hash->bucket_count;
     buckets_fill(builder);
     int status = 0;
-    for (size_t i = 0; i < bucket_count; i++) {
+    for (size_t i = 0; i < builder->bucket_count; i++) {
         int found = bucket_check(builder, i, twins);
         if (found < 0) {
             return found;
@@ -299,11 +298,11 @@ static int attempt(struct builder *builder, size_t twins[2])
     if (status != 0 || !buckets_sort(builder)) {
         return 1;
     }
-    for (size_t i = 0; i < bucket_count; i++) {
-        uint32_t pilot = 0;
-        while (!bucket_try(builder, builder->buckets[i], pilot)) {
-            pilot++;
-            if (pilot > PILOT_MAX) {
+    for (size_t i = 0; i < builder->bucket_count; i++) {
+        uint32_t tried = 0;
+        while (!bucket_try(builder, builder->buckets[i], tried * FACTOR_PILOT)) {
+            tried++;
+            if (tried == PILOT_COUNT) {
                 return 1;
             }
         }
@@ -318,12 +317,17 @@ static int build(struct builder *builder, const struct span *names, size_t twins
     if (count > NAMES_MAX) {
         return GYR_ERR_MEMORY;
     }
-    hash->bucket_count = (uint32_t)(count / BUCKET_NAMES + 1);
-    hash->pilots = calloc(hash->bucket_count, sizeof(*hash->pilots));
+    unsigned bucket_bits = 1; /* not 0: a shift by 64 is none */
+    while (((size_t)BUCKET_NAMES << bucket_bits) < count) {
+        bucket_bits++;
+    }
+    hash->bucket_shift = 64 - bucket_bits;
+    builder->bucket_count = (size_t)1 << bucket_bits;
+    hash->pilots = calloc(builder->bucket_count, sizeof(*hash->pilots));
     builder->hashes = calloc(count + 1, sizeof(*builder->hashes));
     builder->order = calloc(count + 1, sizeof(*builder->order));
-    builder->first = calloc(hash->bucket_count + 1, sizeof(*builder->first));
-    builder->buckets = calloc(hash->bucket_count, sizeof(*builder->buckets));
+    builder->first = calloc(builder->bucket_count + 1, sizeof(*builder->first));
+    builder->buckets = calloc(builder->bucket_count, sizeof(*builder->buckets));
     if (hash->pilots == NULL || builder->hashes == NULL || builder->order == NULL ||
         builder->first == NULL || builder->buckets == NULL) {
         return GYR_ERR_MEMORY;

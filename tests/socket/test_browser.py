@@ -1,127 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""A real browser: chromium opens the page, types into it and reads the echo. Driven by the Chrome
-DevTools protocol over the debugging port that chromium opens for it."""
+"""A real browser: chromium opens the page, types into it and reads the echo."""
 
-import contextlib
 import json
 import os
-import pathlib
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
-import urllib.request
 
-from websockets.sync.client import connect
-
-from kit import BIN, DEADLINE, TEXT, Server, Skip, equal, eventually, expect, frame, run, test
-
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
-         "--disable-default-apps", "--no-proxy-server", "--remote-debugging-port=0", "--window-size=1100,900"]
-
-
-class Browser:
-    """A chromium with one page and an empty profile of its own."""
-
-    def __init__(self):
-        self.program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-        if self.program is None:
-            raise Skip("chromium is not installed")
-        self.directory = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.number = 0
-        self.events = []
-
-    def __enter__(self):
-        log = open(f"{self.directory.name}/log", "wb")
-        self.process = subprocess.Popen(
-            [self.program, *FLAGS, f"--user-data-dir={self.directory.name}/profile", "about:blank"],
-            stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, "HOME": self.directory.name})
-        log.close()
-        port_file = pathlib.Path(f"{self.directory.name}/profile/DevToolsActivePort")
-        try:
-            eventually(lambda: self.process.poll() is not None or self.port(port_file), "chromium opens its port")
-            if self.process.poll() is not None:
-                raise AssertionError("chromium ended: " +
-                                     pathlib.Path(f"{self.directory.name}/log").read_text(errors="replace")[-300:])
-            targets = []
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-            def page_is_there():
-                with opener.open(f"http://127.0.0.1:{self.port(port_file)}/json/list", timeout=DEADLINE) as answer:
-                    targets[:] = [target for target in json.load(answer) if target["type"] == "page"]
-                return bool(targets)
-
-            eventually(page_is_there, "chromium has a page")
-            self.stack = contextlib.ExitStack()
-            self.socket = self.stack.enter_context(
-                connect(targets[0]["webSocketDebuggerUrl"], max_size=None, compression=None, proxy=None,
-                        ping_interval=None, open_timeout=DEADLINE))
-        except BaseException:
-            self.process.kill()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stack.close()
-        self.process.terminate()
-        try:
-            self.process.wait(DEADLINE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        self.directory.cleanup()
-
-    @staticmethod
-    def port(path):
-        with contextlib.suppress(OSError):
-            return path.read_text().split("\n")[0]
-        return ""
-
-    def command(self, method, **parameters):
-        self.number += 1
-        self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
-        while True:
-            answer = json.loads(self.socket.recv(timeout=DEADLINE))
-            if answer.get("id") == self.number:
-                expect("error" not in answer, f"{method}: {answer.get('error')}")
-                return answer["result"]
-            self.events.append(answer)
-
-    def evaluate(self, expression):
-        result = self.command("Runtime.evaluate", expression=expression, returnByValue=True)
-        expect("exceptionDetails" not in result, f"{expression}: {result.get('exceptionDetails')}")
-        return result["result"].get("value")
-
-    def open(self, url):
-        self.command("Page.enable")
-        self.command("Runtime.enable")
-        self.command("Log.enable")
-        self.command("Page.navigate", url=url)
-
-    def complaints(self):
-        """Exceptions and errors that the page has caused so far."""
-        self.evaluate("0")
-        found = [event["params"]["exceptionDetails"] for event in self.events
-                 if event.get("method") == "Runtime.exceptionThrown"]
-        found += [event["params"]["entry"]["text"] for event in self.events
-                  if event.get("method") == "Log.entryAdded" and event["params"]["entry"]["level"] == "error"]
-        return found
-
-    def type(self, text):
-        self.command("Input.insertText", text=text)
-
-    def press_enter(self):
-        key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
-        self.command("Input.dispatchKeyEvent", type="keyDown", **key)
-        self.command("Input.dispatchKeyEvent", type="keyUp", **key)
-
-    def click(self, element):
-        box = self.evaluate(f"(() => {{ const b = document.querySelector('{element}').getBoundingClientRect();"
-                            " return [b.x + b.width / 2, b.y + b.height / 2]; })()")
-        for kind in "mousePressed", "mouseReleased":
-            self.command("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
-
+from browser import Browser
+from kit import BIN, TEXT, Server, Skip, equal, eventually, expect, frame, run, test
 
 LINES = "[...document.querySelectorAll('#log li')].map((li) => [li.className, li.querySelector('.text').textContent])"
 
@@ -326,6 +212,59 @@ def chat_connects_again_and_keeps_its_name():
             eventually(lambda: text_of(browser, "#state").startswith("ada, on core"), "it has entered again")
             browser.press_enter()
             eventually(lambda: said(browser) == [["ada", "into the void"]], "it is said now")
+
+
+# ---- the tasks ------------------------------------------------------------------------------------
+
+
+class Tasks(Server):
+    program = str(BIN / "gyr-tasks")
+
+
+def tasks_shown(browser):
+    return browser.evaluate("[...document.querySelectorAll('#list li')].map((li) =>"
+                            " [li.querySelector('label').textContent, li.querySelector('small').textContent,"
+                            " li.querySelector('input').checked])")
+
+
+def enter_project(browser, server, user, project="garden"):
+    browser.open(server.url())
+    eventually(lambda: browser.evaluate("document.querySelector('#open')?.disabled === false"), "the page is ready")
+    browser.evaluate(f"document.querySelector('#project').value = {json.dumps(project)}")
+    write(browser, "#user", user)
+    eventually(lambda: text_of(browser, "#state") == "connected", f"{user} has entered")
+
+
+@test
+def tasks_in_two_windows_are_the_same_and_can_be_done_in_both():
+    with Tasks() as server, Browser() as first, Browser() as second:
+        enter_project(first, server, "ada")
+        enter_project(second, server, "bob")
+        write(first, "#title", "Water the <b>roses</b>")
+        write(second, "#title", "T\u00fcr")
+        wanted = [["Water the <b>roses</b>", "ada", False], ["T\u00fcr", "bob", False]]
+        for browser in first, second:
+            eventually(lambda: sorted(tasks_shown(browser)) == sorted(wanted), "both are shown, as text")
+        second.click("#list li input")
+        for browser in first, second:
+            eventually(lambda: sum(done for _, _, done in tasks_shown(browser)) == 1, "one is done")
+            eventually(lambda: text_of(browser, "#progress") == "1 open, 1 done", "the worker has told")
+        enter_project(first, server, "ada")
+        eventually(lambda: len(tasks_shown(first)) == 2, "who comes back sees all of it")
+        enter_project(second, server, "bob", "another")
+        equal(tasks_shown(second), [], "and nothing of another project")
+        for browser in first, second:
+            equal(browser.complaints(), [], "errors of the page")
+
+
+@test
+def tasks_page_says_what_is_wrong_with_a_task():
+    with Tasks() as server, Browser() as browser:
+        enter_project(browser, server, "ada")
+        browser.evaluate("document.querySelector('#title').maxLength = 1000")
+        write(browser, "#title", "x" * 201)
+        eventually(lambda: text_of(browser, "#trouble") == "title: it is too short or too long", "the page says it")
+        equal(tasks_shown(browser), [], "and nothing was added")
 
 
 if __name__ == "__main__":
