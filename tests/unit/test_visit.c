@@ -400,3 +400,62 @@ void visit_cancels_only_what_waits(void)
     EXPECT_TRACE(&visit_kit, "0 next wait next wait", "what waits behind does not run");
     visit_kit_end(&visit_kit);
 }
+
+/* ---- the id of a message ---- */
+
+static int id_raw(struct gyr_conn *conn, void *self, struct gyr_span payload)
+{
+    struct gyr_span id = gyr_message_id(conn);
+    (void)self;
+    (void)payload;
+    visit_trace(conn, "%.*s", (int)id.size, id.ptr);
+    return gyr_self(conn, 0) != NULL ? 0 : GYR_PENDING;
+}
+
+static void id_mail(struct gyr_conn *conn, void *self, void *mail)
+{
+    struct gyr_span id = gyr_message_id(conn);
+    (void)self;
+    (void)mail;
+    visit_trace(conn, "[%.*s]", (int)id.size, id.ptr);
+}
+
+static int id_hook(struct gyr_hook_call *call)
+{
+    (void)call;
+    return 0;
+}
+
+static const struct gyr_resource ids = {
+    GYR_RESOURCE(small), .handlers = GYR_HANDLERS(GYR_ON_RAW("x", id_raw)), .on_mail = id_mail};
+static const struct gyr_resource ids_wait = {GYR_RESOURCE_PLAIN("ids"),
+                                             .handlers = GYR_HANDLERS(GYR_ON_RAW("x", id_raw)),
+                                             .on_mail = id_mail};
+static const struct gyr_resource ids_hooked = {
+    GYR_RESOURCE(small), .handlers = GYR_HANDLERS(GYR_ON_RAW("x", id_raw)), .on_mail = id_mail,
+    .hooks = GYR_HOOKS(GYR_HOOK("h", .before_receive = id_hook))};
+static const struct gyr_route id_routes[] = {GYR_ROUTE("/plain", &ids),
+                                             GYR_ROUTE("/wait", &ids_wait),
+                                             GYR_ROUTE("/hooked", &ids_hooked),
+                                             {0}};
+
+void visit_forgets_the_id_of_a_message_that_is_done_with(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, id_routes);
+    const struct gyr_service *service = &visit_kit.kit.service;
+    static const char *const PATHS[] = {"/plain", "/hooked", "/wait"};
+    for (size_t i = 0; i < COUNT_OF(PATHS); i++) {
+        visit_kit_upgrade(&visit_kit, PATHS[i], "");
+        KIT_FRAME(&visit_kit.kit, 0x81, "{\"type\":\"x\",\"id\":17}");
+        struct gyr_conn *conn = kit_conn(&visit_kit.kit);
+        service->on_mail(conn, NULL);
+        bool is_waiting = gyr_finish(conn, 0) == 0;
+        kit_run(&visit_kit.kit);
+        EXPECT_TRACE(&visit_kit, is_waiting ? "17 [17]" : "17 []", PATHS[i]);
+        service->on_mail(conn, NULL);
+        EXPECT_TRACE(&visit_kit, "[]", PATHS[i]);
+        kit_reset(&visit_kit.kit);
+    }
+    visit_kit_end(&visit_kit);
+}
