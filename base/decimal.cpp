@@ -8,7 +8,7 @@
 #include <system_error>
 
 #define EXACT_DIGITS_MAX 15 /* of which every number is a double, and one that no other rounds to */
-#define POINT_MAX        4  /* places behind the point that are tried before the long way */
+#define POINT_MAX        4  /* places behind the point; with more it is the long way */
 #define SHORT_MIN        0.001
 #define SHORT_MAX        1e9
 #define INTEGER_MAX      1e5 /* from here on one with an exponent may be shorter */
@@ -48,19 +48,17 @@ static bool short_read(const uint8_t *text, size_t size, double *value)
 static size_t short_write(double value, uint8_t *text)
 {
     double magnitude = value < 0 ? -value : value;
-    uint64_t number = 0;
-    unsigned places = 0;
     if (!(magnitude >= SHORT_MIN && magnitude < SHORT_MAX)) {
         return 0;
     }
-    for (;; places++) {
-        number = static_cast<uint64_t>(magnitude * powers[places] + 0.5);
-        if (static_cast<double>(number) / powers[places] == magnitude) {
-            break;
-        }
-        if (places == POINT_MAX) {
-            return 0;
-        }
+    unsigned places = POINT_MAX;
+    uint64_t number = static_cast<uint64_t>(magnitude * powers[POINT_MAX] + 0.5);
+    if (static_cast<double>(number) / powers[POINT_MAX] != magnitude) {
+        return 0;
+    }
+    while (places > 0 && number % 10 == 0) {
+        number /= 10;
+        places--;
     }
     if (places == 0 && magnitude >= INTEGER_MAX) {
         return 0;
