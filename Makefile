@@ -227,18 +227,22 @@ $(B)/libgyr_test.a: $(OBJ_TESTLIB)
 # ---- programs ----------------------------------------------------------------------------------
 
 # A page beside an example becomes two symbols: examples/echo.html is `const char echo_html[]`, ended
-# by a zero, and `const size_t echo_html_size`, which does not count it.
-$(O)/examples/%_html.o: examples/%.html $(B)/flags
-	$(call say,EMBED,$<)
-	$(Q)mkdir -p $(@D)
-	$(Q)printf '%s\n' '.section .rodata' '.global $*_html, $*_html_size' \
-	    '$*_html: .incbin "$<"' '1: .byte 0' '.balign 8' '$*_html_size: .quad 1b - $*_html' \
-	    '.section .note.GNU-stack,"",%progbits' | $(CC) -c -x assembler -o $@ -
+# by a zero, and `const size_t echo_html_size`, which does not count it; examples/gyr.js likewise.
+define EMBED_RULE
+$(O)/examples/%_$(1).o: examples/%.$(1) $(B)/flags
+	$$(call say,EMBED,$$<)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)printf '%s\n' '.section .rodata' '.global $$*_$(1), $$*_$(1)_size' \
+	    '$$*_$(1): .incbin "$$<"' '1: .byte 0' '.balign 8' '$$*_$(1)_size: .quad 1b - $$*_$(1)' \
+	    '.section .note.GNU-stack,"",%progbits' | $$(CC) -c -x assembler -o $$@ -
+endef
+$(foreach kind,html js,$(eval $(call EMBED_RULE,$(kind))))
 
 define EXAMPLE_RULE
 $(B)/bin/gyr-$(1): $(O)/examples/$(1).o $(B)/libgyr.a \
     $(patsubst %.c,$(O)/%.o,$(wildcard examples/$(1)_*.c examples/common_*.c)) \
-    $(patsubst examples/%.html,$(O)/examples/%_html.o,$(wildcard examples/$(1).html))
+    $(patsubst examples/%.html,$(O)/examples/%_html.o,$(wildcard examples/$(1).html)) \
+    $(if $(shell grep -l gyr_js examples/$(1).c),$(O)/examples/gyr_js.o)
 endef
 $(foreach name,$(EXAMPLE_NAMES),$(eval $(call EXAMPLE_RULE,$(name))))
 
@@ -333,6 +337,8 @@ build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libgyr.a
 build/fuzz/fuzz_dispatch: build/fuzz/obj/tests/json_reference.o
 build/fuzz/fuzz_log: build/fuzz/obj/tests/json_check.o
 build/fuzz/fuzz_tag: build/fuzz/obj/tests/tag_kit.o build/fuzz/obj/tests/json_reference.o
+build/fuzz/fuzz_json: build/fuzz/obj/tests/fuzz/json_dom.o
+build/fuzz/fuzz_route: build/fuzz/obj/tests/route_naive.o
 
 build/fuzz/obj/%.o: %.c Makefile
 	$(call say,CC,'$< (fuzz)')
@@ -442,7 +448,7 @@ INSTALLED = $(patsubst include/%,$(INCLUDEDIR)/%,$(wildcard include/gyr/*.h)) \
     $(patsubst %,$(DOCDIR)/examples/%,$(notdir $(DOC_EXAMPLES)))
 # Sources to begin with, and configuration to copy.
 DOC_EXAMPLES := $(SRC_EXAMPLES) $(wildcard examples/*.h) packaging/systemd/gyr-echo.default \
-    $(wildcard examples/*.html examples/*.conf examples/*.ini)
+    $(wildcard examples/*.html examples/*.js examples/*.conf examples/*.ini)
 
 # Paths below the prefix are written so that they move with it.
 RELATIVE = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))

@@ -20,3 +20,9 @@ uint64_t hash_bytes(const struct hash_secret *secret, const void *bytes, size_t 
 {
     return XXH3_64bits_withSecret(bytes, size, secret->bytes, sizeof(secret->bytes));
 }
+
+uint64_t hash_pair(const struct hash_secret *secret, uint64_t first, uint64_t second)
+{
+    const uint64_t pair[2] = {first, second};
+    return XXH3_64bits_withSecret(pair, sizeof(pair), secret->bytes, sizeof(secret->bytes));
+}

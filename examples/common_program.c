@@ -11,8 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Options begin with the one that not every program has. */
-#define OWN_OPTIONS 1
+#define OPTIONS_OF_ALL 9 /* programs; behind them stand those of some */
 
 /* ---- command line ---------------------------------------------------------------------------- */
 
@@ -40,7 +39,7 @@ static void help_print(const struct options *options)
     int indent = (int)(strlen("usage: ") + strlen(name));
     printf(
         "usage: %s [--listen ADDRESS]... [--config FILE] [--environment]\n"
-        "%*s [--cores LIST] [--set NAME=VALUE]...%s\n"
+        "%*s [--cores LIST] [--set NAME=VALUE]...%s%s\n"
         "%*s [--print-config] [--check-config] [--help] [--version]\n"
         "\n"
         "  --listen ADDRESS  127.0.0.1:8080, [::1]:8080, unix:/path; without any: the\n"
@@ -50,13 +49,16 @@ static void help_print(const struct options *options)
         "  --environment     read settings from GYR_<NAME> and GYR_CORE_1_<NAME>\n"
         "  --cores LIST      CPUs, a thread each: 0-3,6; all that are allowed by default\n"
         "  --set NAME=VALUE  one setting, of one core with --set 'core 1.spin_us=50'\n"
-        "%s"
+        "%s%s"
         "  --print-config    say what is set, and by whom, and end\n"
         "  --check-config    say whether a start could use it, and end\n"
         "\n"
         "The command line wins over the environment, that over the file. The settings:\n\n%s",
-        name, indent, "", options->has_files ? " [--files FOLDER]" : "", indent, "",
-        options->has_files ? "  --files FOLDER    serve its files below /files/\n" : "", settings);
+        name, indent, "", options->has_files ? " [--files FOLDER]" : "",
+        options->has_routes ? " [--routes]" : "", indent, "",
+        options->has_files ? "  --files FOLDER    serve its files below /files/\n" : "",
+        options->has_routes ? "  --routes          say which paths there are, and end\n" : "",
+        settings);
     exit(0);
 }
 
@@ -83,8 +85,7 @@ static void setting_split(struct options *options, char *setting)
 
 void program_options(struct options *options, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"files", required_argument, NULL, 'd'},
+    struct option known[] = {
         {"listen", required_argument, NULL, 'l'},
         {"config", required_argument, NULL, 'f'},
         {"environment", no_argument, NULL, 'e'},
@@ -95,10 +96,18 @@ void program_options(struct options *options, int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},
         {NULL, 0, NULL, 0},
+        {NULL, 0, NULL, 0},
+        {NULL, 0, NULL, 0},
     };
-    const struct option *own = options->has_files ? known : known + OWN_OPTIONS;
+    struct option *own = &known[OPTIONS_OF_ALL];
+    if (options->has_files) {
+        *own++ = (struct option){"files", required_argument, NULL, 'd'};
+    }
+    if (options->has_routes) {
+        *own++ = (struct option){"routes", no_argument, NULL, 'r'};
+    }
     opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "", own, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
         case 'l':
             if (options->address_count == ADDRESSES_MAX) {
@@ -126,6 +135,9 @@ void program_options(struct options *options, int argc, char **argv)
             break;
         case 'd':
             options->files = optarg;
+            break;
+        case 'r':
+            options->routes = true;
             break;
         case 'h':
             help_print(options);
@@ -201,6 +213,33 @@ struct gyr_settings *program_settings_of(const struct options *options)
         exit(0);
     }
     return settings;
+}
+
+/* What a function like snprintf writes, whole. */
+static void app_say(FILE *file, struct gyr_app *app,
+                    size_t (*print)(struct gyr_app *app, char *text, size_t size))
+{
+    size_t size = print(app, NULL, 0) + 1;
+    char *text = malloc(size);
+    if (text != NULL) {
+        print(app, text, size);
+        fputs(text, file);
+    }
+    free(text);
+}
+
+void program_app(const struct options *options, struct gyr_app *app)
+{
+    bool is_wrong = gyr_app_check(app, NULL, 0) > 0;
+    if (is_wrong) {
+        app_say(stderr, app, gyr_app_check);
+    }
+    if (options->routes) {
+        app_say(stdout, app, gyr_app_print_routes);
+    }
+    if (is_wrong || options->routes) {
+        exit(is_wrong ? 1 : 0);
+    }
 }
 
 void program_listen(const struct options *options, struct gyr_server *server)

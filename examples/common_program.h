@@ -5,6 +5,7 @@
 #define EXAMPLES_COMMON_PROGRAM_H
 
 #include <gyr/gyr.h>
+#include <gyr/gyr_app.h>
 
 #include <signal.h>
 
@@ -29,10 +30,16 @@ struct options {
     unsigned address_count;
     bool has_files;    /* it has the option --files; set before program_options */
     const char *files; /* NULL: none are served */
+    bool has_routes;   /* it has the option --routes; set before program_options */
+    bool routes;       /* program_app is to print them */
 };
 
 /* Read the command line; ends the program for --help, --version and mistakes. */
 void program_options(struct options *options, int argc, char **argv);
+
+/* What was declared wrongly is said, all of it, and ends the program; --routes prints the table of
+ * routes, and ends it too. Before gyr_app_server. */
+void program_app(const struct options *options, struct gyr_app *app);
 
 /* Settings in layers, from the weakest to the strongest: the program, the file, the environment,
  * the command line. Ends the program after a mistake, and if they were only to be shown. */

@@ -141,12 +141,12 @@ static bool run_leave(struct gyr_worker_run *run, uint64_t end_ns)
     }
     pthread_mutex_lock(&run->lock);
     bool waits = true;
-    while (!run->has_ended && (waits || run->is_busy)) {
-        waits = waits && worker_wait_until(run, end_ns);
-        if (!waits && run->is_busy) {
-            /* It does not wait while it uses the server. */
-            (void)worker_wait_until(run, UINT64_MAX);
-        }
+    while (!run->has_ended && waits) {
+        waits = worker_wait_until(run, end_ns);
+    }
+    while (!run->has_ended && run->is_busy) {
+        /* Whatever the time: it does not wait while it uses the server. */
+        (void)worker_wait_until(run, UINT64_MAX);
     }
     bool is_left = !run->has_ended;
     /* Partner: gyr_worker_server. */

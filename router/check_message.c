@@ -13,6 +13,7 @@ static void check_raw(struct plan_making *making, const struct made_type *type,
                       const struct plan_type *merged);
 static const struct gyr_message_ref *listed(const struct plan_making *making,
                                             const struct made_type *type, size_t index);
+static void check_listed_twice(struct plan_making *making, const struct made_type *type);
 static bool is_handled(const struct plan_type *merged, struct span tag);
 static bool is_listed(const struct plan_making *making, const struct made_type *type,
                       struct span tag);
@@ -167,6 +168,7 @@ void check_listed(struct plan_making *making, const struct made_type *type,
     if (listed(making, type, 0) == NULL) {
         return;
     }
+    check_listed_twice(making, type);
     const struct gyr_message_ref *ref;
     for (size_t i = 0; (ref = listed(making, type, i)) != NULL; i++) {
         const struct gyr_schema *schema = ref->schema;
@@ -190,6 +192,27 @@ void check_listed(struct plan_making *making, const struct made_type *type,
                          "the handler \"%s\" is of \"%.*s\", which is not among the messages of "
                          "the resource \"%s\"; add it there, or remove the handler",
                          made->row->name, (int)made->key.size, made->key.ptr, type->own.name);
+        }
+    }
+}
+
+/* Two structures with one tag. That of a base a type may have again, with another structure. */
+static void check_listed_twice(struct plan_making *making, const struct made_type *type)
+{
+    const struct gyr_message_ref *first = type->own.messages;
+    for (const struct gyr_message_ref *ref = first; ref != NULL && ref->schema != NULL; ref++) {
+        const char *tag = ref->schema->tag;
+        const struct gyr_message_ref *other = first;
+        while (other < ref && (tag == NULL || other->schema->tag == NULL ||
+                               strcmp(other->schema->tag, tag) != 0)) {
+            other++;
+        }
+        if (other < ref) {
+            mistakes_add(making->mistakes, ref->schema->at,
+                         "struct %s and struct %s, at %s, have the same tag \"%s\", and both are "
+                         "among the messages of the resource \"%s\"; remove one",
+                         ref->schema->name, other->schema->name, other->schema->at, tag,
+                         type->own.name);
         }
     }
 }

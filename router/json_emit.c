@@ -26,7 +26,7 @@ static void escape_emit(struct emit *emit, uint8_t byte);
 
 void emit_name(struct emit *emit, bool is_begun, struct span name)
 {
-    emit_bytes(emit, ",\"" + !is_begun, 1 + (size_t)is_begun);
+    emit_bytes(emit, is_begun ? ",\"" : "\"", 1 + (size_t)is_begun);
     emit_bytes(emit, name.ptr, name.size);
     emit_bytes(emit, "\":", 2);
 }
@@ -184,13 +184,15 @@ static inline bool word_stops(uint64_t word, uint32_t *high)
 static void string_escape(struct emit *emit, struct span text)
 {
     const uint8_t *at = text.ptr;
-    const uint8_t *end = text.ptr + text.size;
+    const uint8_t *end = text.size == 0 ? at : at + text.size;
     while (at < end) {
         const uint8_t *run = at;
         while (at < end && !scan_stops(*at)) {
             at++;
         }
-        emit_bytes(emit, run, (size_t)(at - run));
+        if (at > run) {
+            emit_bytes(emit, run, (size_t)(at - run));
+        }
         if (at < end) {
             escape_emit(emit, *at++);
         }

@@ -17,7 +17,7 @@ struct emit {
 
 static inline struct emit emit_begin(uint8_t *bytes, size_t capacity)
 {
-    return (struct emit){.at = bytes, .end = bytes + capacity};
+    return (struct emit){.at = bytes, .end = capacity == 0 ? bytes : bytes + capacity};
 }
 
 /* What all of it takes, and whether it fits, unless it has failed already. */
@@ -28,8 +28,8 @@ static inline int emit_end(const struct emit *emit, int err, const uint8_t *byte
 }
 
 /* Copy without a call what is short: its last word goes over what was copied before. The bodies
- * here are longer than those of other headers, because writing a key is little but these few branches:
- * compiled apart from their callers they took half of the time of writing a message. */
+ * here are longer than those of other headers, because writing a key is little but these few
+ * branches: compiled apart from their callers they took half of the time of writing a message. */
 static inline void emit_copy(uint8_t *to, const uint8_t *from, size_t size)
 {
     uint64_t words[2];

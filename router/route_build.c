@@ -34,6 +34,7 @@ struct builder {
     size_t shape_count;
     size_t key_count;
     size_t text_size; /* of those that are not in their nodes */
+    size_t literal_count;
 };
 
 struct bucket {
@@ -45,6 +46,8 @@ struct bucket {
 static void rows_shape(struct builder *builder);
 static int table_alloc(struct builder *builder);
 static void shapes_make(struct builder *builder);
+static void row_make(const struct route_table *table, uint32_t segment_count,
+                     struct route_row *row);
 static bool nodes_make(struct builder *builder, uint64_t seed);
 static int keys_place(struct builder *builder, bool *is_placed);
 static void order_make(struct builder *builder);
@@ -146,6 +149,7 @@ static void rows_shape(struct builder *builder)
         size_t text_size = template_text_size(template);
         builder->rows[i] = (struct row){.shape_word = shape_word(template), .index = (uint32_t)i};
         builder->text_size += text_size > ROUTE_INLINE_SIZE ? text_size : 0;
+        builder->literal_count += (size_t)__builtin_popcount(template_literals(template));
     }
     qsort(builder->rows, builder->count, sizeof(*builder->rows), row_compare_shape);
     for (size_t i = 0; i < builder->count; i++) {
@@ -168,21 +172,26 @@ static void shapes_make(struct builder *builder)
         shape->params = (uint32_t)(((uint64_t)1 << shape->fixed_count) - 1) & ~shape->literals;
         shape->entry_count++;
     }
-    table->path_begin = table->shape_count;
-    for (uint32_t i = table->shape_count; i-- > 0 && table->shapes[i].has_path;) {
-        table->path_begin = i;
+    for (uint32_t segments = 0; segments < ROUTE_ROWS; segments++) {
+        row_make(table, segments, &table->rows[segments]);
     }
-    for (size_t segments = 0; segments < ROUTE_ROWS; segments++) {
-        struct route_row *row = &table->rows[segments];
-        row->path_end = table->path_begin;
-        for (uint32_t i = 0; i < table->shape_count; i++) {
-            const struct shape *shape = &table->shapes[i];
-            bool is_path = shape->has_path && shape->fixed_count < segments;
-            bool is_exact = !shape->has_path && shape->fixed_count == segments;
-            row->exact_begin = is_exact && row->exact_end == 0 ? i : row->exact_begin;
-            row->exact_end = is_exact ? i + 1 : row->exact_end;
-            row->path_end += is_path;
-            row->hashed |= is_path || is_exact ? shape->literals : 0;
+}
+
+static void row_make(const struct route_table *table, uint32_t segment_count, struct route_row *row)
+{
+    for (uint32_t i = 0; i < table->shape_count; i++) {
+        const struct shape *shape = &table->shapes[i];
+        bool is_path = shape->has_path && shape->fixed_count < segment_count;
+        bool is_exact = !shape->has_path && shape->fixed_count == segment_count;
+        if (!is_path && !is_exact) {
+            continue;
+        }
+        struct shape_range *range = &row->ranges[is_path];
+        range->begin = range->end == 0 ? i : range->begin;
+        range->end = i + 1;
+        row->hashed |= shape->literals;
+        for (size_t k = 0; k < TEMPLATE_SEGMENTS_MAX; k++) {
+            row->open[k] |= (~shape->literals >> k & 1) << i % SHAPE_BITS;
         }
     }
 }
@@ -210,11 +219,13 @@ static int table_alloc(struct builder *builder)
 {
     size_t slot_count = power_of_two(builder->count + builder->count / 3);
     size_t pilot_count = power_of_two(builder->count / 3);
+    size_t filter_count = power_of_two(builder->literal_count / 2);
     size_t size = 0;
     (void)part_take(&size, sizeof(struct route_table));
     size_t nodes = part_take(&size, builder->count * sizeof(struct route_node));
     size_t slots = part_take(&size, slot_count * sizeof(struct route_slot));
     size_t pilots = part_take(&size, pilot_count * sizeof(uint16_t));
+    size_t filter = part_take(&size, filter_count * sizeof(uint32_t));
     size_t shapes = part_take(&size, builder->shape_count * sizeof(struct shape));
     size_t order = part_take(&size, builder->count * sizeof(uint32_t));
     size_t texts = part_take(&size, builder->text_size);
@@ -226,10 +237,12 @@ static int table_alloc(struct builder *builder)
     table->nodes = (struct route_node *)(void *)(memory + nodes);
     table->slots = (struct route_slot *)(void *)(memory + slots);
     table->pilots = (uint16_t *)(void *)(memory + pilots);
+    table->filter = (uint32_t *)(void *)(memory + filter);
     table->shapes = (struct shape *)(void *)(memory + shapes);
     table->order = (uint32_t *)(void *)(memory + order);
     table->texts = memory + texts;
     table->pilot_mask = pilot_count - 1;
+    table->filter_mask = filter_count - 1;
     table->slot_shift = 64 - (unsigned)__builtin_ctzll(slot_count);
     table->node_count = (uint32_t)builder->count;
     table->shape_count = (uint32_t)builder->shape_count;
@@ -259,8 +272,7 @@ static void probe_template(const struct route_table *table, const struct templat
         struct span *literal = &probe->segments[i];
         probe->hashes[i] = 0;
         if (template_segment_literal(template, i, literal)) {
-            uint64_t hash = hash_bytes(&table->secret, literal->ptr, literal->size);
-            probe->hashes[i] = route_hash_turn(hash, i);
+            probe->hashes[i] = route_hash_turn(route_hash(table, *literal), i);
         }
         probe->sums[i + 1] = probe->sums[i] + probe->hashes[i];
     }
@@ -325,6 +337,10 @@ static bool nodes_make(struct builder *builder, uint64_t seed)
         struct route_probe probe;
         probe_template(table, builder->entries[row->index].template, &probe);
         row->key = shape->seed + probe.sums[shape->fixed_count];
+        for (uint32_t left = shape->literals; left != 0; left &= left - 1) {
+            *route_filter(table, probe.hashes[__builtin_ctz(left)]) |= 1U
+                                                                       << row->shape % SHAPE_BITS;
+        }
     }
     qsort(builder->rows, builder->count, sizeof(*builder->rows), row_compare_key);
     size_t texts_at = 0;
@@ -481,10 +497,10 @@ struct cover {
 };
 
 /* Look in those of the shapes that want no other literals than it has. */
-static void shapes_cover(const struct route_table *table, struct cover *cover, uint32_t begin,
-                         uint32_t end)
+static void shapes_cover(const struct route_table *table, struct cover *cover,
+                         struct shape_range range)
 {
-    for (uint32_t i = begin; i < end; i++) {
+    for (uint32_t i = range.begin; i < range.end; i++) {
         const struct shape *shape = &table->shapes[i];
         if ((shape->literals & ~cover->literals) != 0) {
             continue;
@@ -492,7 +508,7 @@ static void shapes_cover(const struct route_table *table, struct cover *cover, u
         uint64_t key = route_key(shape, &cover->probe);
         const struct route_slot *slot = route_slot(table, key);
         if (slot->tag == route_tag(key) && slot->node != ROUTE_NONE &&
-            route_node_has(&table->nodes[slot->node], shape, &cover->probe, false)) {
+            route_node_has(&table->nodes[slot->node], shape, &cover->probe, true)) {
             const struct route_node *node = &table->nodes[slot->node];
             cover->by = MIN(cover->by, node_covers(table, node, cover->entry, cover->index));
         }
@@ -514,9 +530,9 @@ static void unreachable_tell(const struct builder *builder,
             .by = ROUTE_NONE,
         };
         probe_template(table, template, &cover.probe);
-        shapes_cover(table, &cover, table->path_begin, row->path_end);
-        if (!template_has_path(template)) {
-            shapes_cover(table, &cover, row->exact_begin, row->exact_end);
+        /* What has a path is not taken by what has none. */
+        for (size_t k = template_has_path(template); k < COUNT_OF(row->ranges); k++) {
+            shapes_cover(table, &cover, row->ranges[k]);
         }
         if (cover.by != ROUTE_NONE) {
             unreachable(context, i, cover.by);

@@ -10,8 +10,9 @@
 /* By the segments of a path, the last one for all that have more than a template. */
 #define ROUTE_ROWS (TEMPLATE_SEGMENTS_MAX + 2)
 
-#define NODE_F_LAST       1 /* of the routes that have the same key */
-#define NODE_F_PLAIN      2 /* template_is_plain: whoever has the literals fits */
+#define NODE_F_LAST       1  /* of the routes that have the same key */
+#define NODE_F_PLAIN      2  /* template_is_plain: whoever has the literals fits */
+#define SHAPE_BITS        32 /* of the words in which a bit is a shape */
 #define ROUTE_INLINE_SIZE 40
 
 /* Templates that differ in the names of their literals only. */
@@ -42,25 +43,32 @@ struct route_node {
 };
 static_assert(sizeof(struct route_node) == CACHE_LINE, "so a lookup reads one line of it");
 
+struct shape_range {
+    uint32_t begin;
+    uint32_t end;
+};
+
+/* What paths with so many segments may be. Shapes are bits of words here: of those with the same
+ * number modulo SHAPE_BITS a bit is set if it is of one. */
 struct route_row {
-    uint32_t exact_begin; /* shapes with this many segments */
-    uint32_t exact_end;
-    uint32_t path_end; /* from path_begin: shapes with a path, and no more segments than this */
-    uint32_t hashed;   /* segments that are a literal of any of them */
+    struct shape_range ranges[2]; /* with this many segments; and with a path, and no more */
+    uint32_t hashed;              /* segments that are a literal of any of them */
+    uint32_t open[TEMPLATE_SEGMENTS_MAX]; /* for each segment the shapes that take any text there */
 };
 
 struct route_table {
     struct route_node *nodes;
     struct route_slot *slots;
     uint16_t *pilots;
+    uint32_t *filter;     /* for each hash of a segment the shapes that have such a literal there */
     struct shape *shapes; /* by segments; those with a path behind the others */
     uint32_t *order;      /* nodes by shape, and in a shape as they were given */
     uint8_t *texts;
     uint64_t pilot_mask;
+    uint64_t filter_mask;
     unsigned slot_shift;
     uint32_t node_count;
     uint32_t shape_count;
-    uint32_t path_begin;
     size_t memory_size;
     struct route_row rows[ROUTE_ROWS];
     struct hash_secret secret;
@@ -74,11 +82,28 @@ struct route_probe {
     size_t count;                             /* may be more */
 };
 
+/* A segment, decoded. No segment has a NUL, so that zeros behind a short one do not matter. */
+static inline uint64_t route_hash(const struct route_table *table, struct span segment)
+{
+    uint64_t pair[2] = {0, 0};
+    if (segment.size > sizeof(pair)) {
+        return hash_bytes(&table->secret, segment.ptr, segment.size);
+    }
+    memcpy(pair, segment.ptr, segment.size);
+    return hash_pair(&table->secret, pair[0], pair[1]);
+}
+
 /* The same literal elsewhere is another one. */
 static inline uint64_t route_hash_turn(uint64_t hash, size_t place)
 {
     unsigned turn = (unsigned)place & 63;
     return hash << turn | hash >> (-turn & 63);
+}
+
+/* The filter's word for a segment. */
+static inline uint32_t *route_filter(const struct route_table *table, uint64_t hash)
+{
+    return &table->filter[hash >> 32 & table->filter_mask];
 }
 
 static inline uint64_t route_key(const struct shape *shape, const struct route_probe *probe)
@@ -117,8 +142,8 @@ static inline struct span route_node_text(const struct route_node *node)
     return span_of(text, node->text_size);
 }
 
-/* Has the probe the literals of this node? Its segments are percent-encoded, or not. */
+/* Has the probe the literals of this node? Its segments are those of a path, or decoded. */
 bool route_node_has(const struct route_node *node, const struct shape *shape,
-                    const struct route_probe *probe, bool is_encoded);
+                    const struct route_probe *probe, bool is_decoded);
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* From a path to its route. Routes are put in shapes: how many segments, which of them are literals
- * alone, and whether the last one is the rest of the path. The literals of a path, as a shape has
- * them, have a key: the sum of the hashes of the segments, each turned by its place, so that a
- * path is hashed once for all shapes. A key is looked up in one table for all shapes: a pilot,
- * found when the table is made, turns it into a place of its own (hash and displace), where half of
- * the key and a node stand. So a shape costs two loads without a branch; only a node that has the
- * key is looked at, its literals are compared, and routes with the same literals and shape follow
- * it.
+ * alone, and whether the last one is the rest of the path.
+ *
+ * Each segment of a path is hashed once, turned by its place. A filter says of which shapes a
+ * literal with this hash is known at this place; what is left after all segments is a shape or two
+ * of those with as many segments, seldom more. The literals of a path, as a shape has them, have a
+ * key: the sum of their hashes. A key is looked up in one table for all shapes: a pilot, found when
+ * the table is made, turns it into a place of its own (hash and displace), where half of the key
+ * and a node stand. A node that has the key is looked at, its literals are compared, and routes
+ * with the same literals and shape follow it.
  *
  * RFC 3986 section 3.3 (segments), section 2.4 (decode after splitting, once). */
 #include "router/route_table.h"
@@ -18,11 +20,16 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
-#define PROBE_BLOCK 32 /* shapes whose answers are gathered in one word */
-#define WORD_SIZE   8
-#define ONES        0x0101010101010101U
-#define HIGH_BITS   0x8080808080808080U
+#define MARKS_SIZE 64
+#define BLOCK_SIZE 16
+#define WORD_SIZE  8
+#define PAIR_SIZE  16
+#define ONES       0x0101010101010101U
+#define HIGH_BITS  0x8080808080808080U
 
 /* A lookup. */
 struct search {
@@ -38,11 +45,12 @@ struct search {
     struct route_match *match;
 };
 
-static bool path_split(struct search *search);
+static inline bool path_split(struct search *search);
 static bool path_is_sound(struct span path);
-static void path_hash(const struct route_table *table, struct search *search, uint32_t hashed);
-static void shapes_search(const struct route_table *table, struct search *search, uint32_t begin,
-                          uint32_t end);
+static uint32_t path_hash(const struct route_table *table, struct search *search,
+                          const struct route_row *row);
+static void shapes_search(const struct route_table *table, struct search *search,
+                          uint32_t candidates, struct shape_range range);
 static void node_consider(const struct route_table *table, struct search *search,
                           const struct shape *shape, uint32_t index);
 static bool node_match(struct search *search, const struct shape *shape,
@@ -69,9 +77,10 @@ enum route_status route_find(const struct route_table *table, struct span path, 
         return ROUTE_NOT_FOUND;
     }
     const struct route_row *row = &table->rows[MIN(search.probe.count, ROUTE_ROWS - 1)];
-    path_hash(table, &search, row->hashed);
-    shapes_search(table, &search, row->exact_begin, row->exact_end);
-    shapes_search(table, &search, table->path_begin, row->path_end);
+    uint32_t candidates = path_hash(table, &search, row);
+    for (size_t i = 0; i < COUNT_OF(row->ranges); i++) {
+        shapes_search(table, &search, candidates, row->ranges[i]);
+    }
     if (search.best != NULL) {
         match_write(&search);
         return ROUTE_FOUND;
@@ -82,21 +91,15 @@ enum route_status route_find(const struct route_table *table, struct span path, 
 
 /* ---- the path -------------------------------------------------------------------------------- */
 
-/* The highest bit of each byte that is zero; bytes above one that is may have it wrongly. */
-static inline uint64_t word_zeros(uint64_t word)
-{
-    return (word - ONES) & ~word & HIGH_BITS;
-}
+/* What is looked for in a path: a bit for each of up to 64 bytes that is a slash; and whether there
+ * is a "%" or a NUL anywhere. */
+struct marks {
+    uint64_t slashes;
+    bool has_odd;
+};
 
-/* The highest bit of each byte that is this one, of no other. */
-static inline uint64_t word_bytes(uint64_t word, uint8_t byte)
-{
-    uint64_t others = word ^ (ONES * byte);
-    return ~(((others & ~HIGH_BITS) + ~HIGH_BITS) | others) & HIGH_BITS;
-}
-
-/* The up to eight bytes at `at`, the first of them lowest; behind them slashes' neighbours that
- * mean nothing. Nothing is read that is not the path's. */
+/* Up to eight bytes at `at`, the first of them lowest, those behind the path being ones. Nothing is
+ * read that is not the path's. */
 static inline uint64_t word_load(struct span path, size_t at)
 {
     uint64_t word;
@@ -117,44 +120,106 @@ static inline uint64_t word_load(struct span path, size_t at)
     return word;
 }
 
-static inline void segment_add(struct search *search, size_t begin, size_t end)
+/* The highest bit of each byte that is zero; of bytes above such a one it may be set wrongly. */
+static inline uint64_t word_zeros(uint64_t word)
 {
-    struct route_probe *probe = &search->probe;
-    if (probe->count < TEMPLATE_SEGMENTS_MAX) {
-        probe->segments[probe->count] = span_of(search->path.ptr + begin, end - begin);
-    }
-    search->is_empty |= begin == end;
-    probe->count++;
+    return (word - ONES) & ~word & HIGH_BITS;
 }
 
+static inline void word_mark(struct span path, size_t at, size_t place, struct marks *marks)
+{
+    static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest");
+    uint64_t word = word_load(path, at);
+    uint64_t others = word ^ (ONES * '/');
+    uint64_t highs = ~(((others & ~HIGH_BITS) + ~HIGH_BITS) | others) & HIGH_BITS;
+    /* The product brings bit 8 n + 7 to bit 56 + n. */
+    marks->slashes |= ((highs >> 7) * 0x0102040810204080U >> 56) << place;
+    marks->has_odd |= (word_zeros(word ^ (ONES * '%')) | word_zeros(word)) != 0;
+}
+
+#if defined(__SSE2__)
+
+static inline void block_mark(const uint8_t *bytes, size_t skip, size_t place, struct marks *marks)
+{
+    __m128i block = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+    __m128i odd = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('%')),
+                               _mm_cmpeq_epi8(block, _mm_setzero_si128()));
+    __m128i slash = _mm_cmpeq_epi8(block, _mm_set1_epi8('/'));
+    marks->has_odd |= _mm_movemask_epi8(odd) != 0;
+    marks->slashes |= (uint64_t)((uint32_t)_mm_movemask_epi8(slash) >> skip) << place;
+}
+
+static inline struct marks path_mark(struct span path, size_t at)
+{
+    struct marks marks = {.slashes = 0};
+    size_t end = MIN(path.size, at + MARKS_SIZE);
+    size_t from = at;
+    if (path.size < BLOCK_SIZE) {
+        for (; at < end; at += WORD_SIZE) {
+            word_mark(path, at, at - from, &marks);
+        }
+        return marks;
+    }
+    for (; at + BLOCK_SIZE <= end; at += BLOCK_SIZE) {
+        block_mark(path.ptr + at, 0, at - from, &marks);
+    }
+    if (at < end) {
+        /* The last bytes, and some that were looked at before. */
+        block_mark(path.ptr + end - BLOCK_SIZE, at + BLOCK_SIZE - end, at - from, &marks);
+    }
+    return marks;
+}
+
+#else
+
+static inline struct marks path_mark(struct span path, size_t at)
+{
+    struct marks marks = {.slashes = 0};
+    size_t end = MIN(path.size, at + MARKS_SIZE);
+    for (size_t from = at; at < end; at += WORD_SIZE) {
+        word_mark(path, at, at - from, &marks);
+    }
+    return marks;
+}
+
+#endif
+
 /* False: a percent-encoding is malformed, or there is a NUL. */
-static bool path_split(struct search *search)
+static inline bool path_split(struct search *search)
 {
     struct span path = search->path;
-    uint64_t odd = 0;
+    struct span *segments = search->probe.segments;
+    size_t count = 0;
     size_t begin = 1;
-    search->probe.count = 0;
-    search->is_empty = false;
-    static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest");
-    for (size_t at = 0; at < path.size; at += WORD_SIZE) {
-        uint64_t word = word_load(path, at);
-        uint64_t slashes = word_bytes(word, '/');
-        odd |= word_zeros(word ^ (ONES * '%')) | word_zeros(word);
-        slashes &= at == 0 ? ~(uint64_t)0x80 : ~(uint64_t)0;
-        for (; slashes != 0; slashes &= slashes - 1) {
-            size_t slash = at + (size_t)__builtin_ctzll(slashes) / 8;
-            segment_add(search, begin, slash);
+    bool is_empty = false;
+    bool is_encoded = false;
+    for (size_t at = 0; at < path.size; at += MARKS_SIZE) {
+        struct marks marks = path_mark(path, at);
+        is_encoded |= marks.has_odd;
+        marks.slashes &= at == 0 ? ~(uint64_t)1 : ~(uint64_t)0;
+        for (; marks.slashes != 0; marks.slashes &= marks.slashes - 1) {
+            size_t slash = at + (size_t)__builtin_ctzll(marks.slashes);
+            is_empty |= slash == begin;
+            if (count < TEMPLATE_SEGMENTS_MAX) {
+                segments[count] = span_of(path.ptr + begin, slash - begin);
+            }
+            count++;
             begin = slash + 1;
         }
     }
     search->path_end = path.size;
     if (begin < path.size) {
-        segment_add(search, begin, path.size);
+        if (count < TEMPLATE_SEGMENTS_MAX) {
+            segments[count] = span_of(path.ptr + begin, path.size - begin);
+        }
+        count++;
     } else if (path.size > 1) {
         search->path_end = path.size - 1;
     }
-    search->is_encoded = odd != 0;
-    return odd == 0 || path_is_sound(path);
+    search->probe.count = count;
+    search->is_empty = is_empty;
+    search->is_encoded = is_encoded;
+    return !is_encoded || path_is_sound(path);
 }
 
 static uint8_t hex_value(uint8_t digit)
@@ -199,78 +264,134 @@ static bool span_is_encoded(struct span raw)
     return memchr(raw.ptr, '%', raw.size) != NULL;
 }
 
-/* What is longer than a template has another hash than all of its literals, or is compared. */
-static uint64_t segment_hash_encoded(const struct route_table *table, struct span raw)
+/* The last bytes of a path, and zeros: so that of each segment a pair can be read. */
+struct tail {
+    uint8_t bytes[2 * PAIR_SIZE];
+    const uint8_t *begin; /* in the path */
+};
+
+static inline void tail_init(struct tail *tail, struct span path)
 {
-    uint8_t bytes[TEMPLATE_SIZE_MAX];
-    size_t size = span_decode(raw, bytes, sizeof(bytes));
-    return hash_bytes(&table->secret, bytes, size);
+    memset(tail->bytes + PAIR_SIZE, 0, PAIR_SIZE);
+    if (path.size >= PAIR_SIZE) {
+        tail->begin = path.ptr + path.size - PAIR_SIZE;
+        memcpy(tail->bytes, tail->begin, PAIR_SIZE);
+    } else {
+        tail->begin = path.ptr;
+        memset(tail->bytes, 0, PAIR_SIZE);
+        memcpy(tail->bytes, path.ptr, path.size);
+    }
 }
 
-static void path_hash(const struct route_table *table, struct search *search, uint32_t hashed)
+/* As route_hash, of a segment of the path that is not encoded. It takes no branch that depends on a
+ * short one's size: its bytes are read with those behind it, and these are masked away. */
+static inline uint64_t segment_hash(const struct route_table *table, const struct tail *tail,
+                                    struct span raw)
+{
+    static const uint8_t masks[2 * PAIR_SIZE] = {255, 255, 255, 255, 255, 255, 255, 255,
+                                                 255, 255, 255, 255, 255, 255, 255, 255};
+    uint64_t pair[2];
+    uint64_t mask[2];
+    ptrdiff_t behind = raw.ptr - tail->begin;
+    memcpy(pair, behind < 0 ? raw.ptr : tail->bytes + behind, sizeof(pair));
+    memcpy(mask, masks + PAIR_SIZE - raw.size, sizeof(mask));
+    return hash_pair(&table->secret, pair[0] & mask[0], pair[1] & mask[1]);
+}
+
+/* The same of any segment; 0 of one that is no literal in this row. */
+static uint64_t segment_hash_odd(const struct route_table *table, struct span raw, bool is_hashed,
+                                 bool is_encoded)
+{
+    if (!is_hashed) {
+        return 0;
+    }
+    if (!is_encoded) {
+        return route_hash(table, raw);
+    }
+    uint8_t bytes[TEMPLATE_SIZE_MAX];
+    /* What is longer than a template is compared, and differs. */
+    return route_hash(table, span_of(bytes, span_decode(raw, bytes, sizeof(bytes))));
+}
+
+/* Returns the shapes of which each literal is known to be somebody's. */
+static uint32_t path_hash(const struct route_table *table, struct search *search,
+                          const struct route_row *row)
 {
     struct route_probe *probe = &search->probe;
     size_t count = MIN(probe->count, TEMPLATE_SEGMENTS_MAX);
+    uint32_t candidates = UINT32_MAX;
     uint64_t sum = 0;
+    struct tail tail;
+    tail_init(&tail, search->path);
     probe->sums[0] = 0;
     for (size_t i = 0; i < count; i++) {
         struct span raw = probe->segments[i];
-        uint64_t hash = 0;
-        if ((hashed >> i & 1) != 0) {
-            hash = search->is_encoded && span_is_encoded(raw)
-                       ? segment_hash_encoded(table, raw)
-                       : hash_bytes(&table->secret, raw.ptr, raw.size);
-            hash = route_hash_turn(hash, i);
-        }
+        uint64_t hash =
+            search->is_encoded || raw.size > PAIR_SIZE
+                ? segment_hash_odd(table, raw, (row->hashed >> i & 1) != 0, search->is_encoded)
+                : segment_hash(table, &tail, raw);
+        hash = route_hash_turn(hash, i);
+        candidates &= *route_filter(table, hash) | row->open[i];
         probe->hashes[i] = hash;
         sum += hash;
         probe->sums[i + 1] = sum;
     }
+    return candidates;
 }
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
-static void shapes_search(const struct route_table *table, struct search *search, uint32_t begin,
-                          uint32_t end)
+static inline void shapes_search(const struct route_table *table, struct search *search,
+                                 uint32_t candidates, struct shape_range range)
 {
-    while (begin < end) {
-        uint32_t count = MIN(end - begin, PROBE_BLOCK);
-        uint32_t nodes[PROBE_BLOCK];
-        uint32_t hits = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            uint64_t key = route_key(&table->shapes[begin + i], &search->probe);
+    for (uint32_t begin = range.begin; begin < range.end; begin += SHAPE_BITS) {
+        uint32_t count = MIN(range.end - begin, SHAPE_BITS);
+        uint32_t turn = begin % SHAPE_BITS;
+        uint32_t left = candidates >> turn | candidates << (-turn % SHAPE_BITS);
+        left &= UINT32_MAX >> (SHAPE_BITS - count);
+        for (; left != 0; left &= left - 1) {
+            const struct shape *shape = &table->shapes[begin + (uint32_t)__builtin_ctz(left)];
+            uint64_t key = route_key(shape, &search->probe);
             const struct route_slot *slot = route_slot(table, key);
-            nodes[i] = slot->node;
-            hits |= (uint32_t)(slot->tag == route_tag(key)) << i;
+            if (slot->tag == route_tag(key)) {
+                node_consider(table, search, shape, slot->node);
+            }
         }
-        for (; hits != 0; hits &= hits - 1) {
-            uint32_t i = (uint32_t)__builtin_ctz(hits);
-            node_consider(table, search, &table->shapes[begin + i], nodes[i]);
-        }
-        begin += count;
     }
 }
 
-/* Is a segment, decoded, this literal's first bytes? Returns how many it has, or SIZE_MAX. */
-static size_t literal_compare(struct span raw, struct span text, bool is_encoded)
+/* Literals that stand side by side are compared in one piece, with the slashes between them. */
+static bool node_has_raw(const struct route_node *node, const struct shape *shape,
+                         const struct route_probe *probe)
 {
-    if (!is_encoded || !span_is_encoded(raw)) {
-        bool same = raw.size <= text.size && memcmp(raw.ptr, text.ptr, raw.size) == 0;
-        return same ? raw.size : SIZE_MAX;
+    struct span text = route_node_text(node);
+    uint32_t left = shape->literals;
+    while (left != 0) {
+        unsigned first = (unsigned)__builtin_ctz(left);
+        unsigned count = (unsigned)__builtin_ctzll(~((uint64_t)left >> first));
+        const struct span *last = &probe->segments[first + count - 1];
+        const uint8_t *begin = probe->segments[first].ptr;
+        size_t size = (size_t)(last->ptr - begin) + last->size;
+        if (size >= text.size || text.ptr[size] != '/' || memcmp(begin, text.ptr, size) != 0) {
+            return false;
+        }
+        text = span_of(text.ptr + size + 1, text.size - size - 1);
+        left &= (uint32_t)(UINT64_MAX << (first + count));
     }
-    uint8_t bytes[TEMPLATE_SIZE_MAX];
-    size_t size = span_decode(raw, bytes, sizeof(bytes));
-    return size <= text.size && memcmp(bytes, text.ptr, size) == 0 ? size : SIZE_MAX;
+    return text.size == 0;
 }
 
 bool route_node_has(const struct route_node *node, const struct shape *shape,
-                    const struct route_probe *probe, bool is_encoded)
+                    const struct route_probe *probe, bool is_decoded)
 {
     struct span text = route_node_text(node);
     for (uint32_t left = shape->literals; left != 0; left &= left - 1) {
-        size_t size = literal_compare(probe->segments[__builtin_ctz(left)], text, is_encoded);
+        uint8_t bytes[TEMPLATE_SIZE_MAX];
+        struct span raw = probe->segments[__builtin_ctz(left)];
+        size_t size = is_decoded ? raw.size : span_decode(raw, bytes, sizeof(bytes));
+        const uint8_t *literal = is_decoded ? raw.ptr : bytes;
         /* No literal has a slash: so equal texts have equal segments. */
-        if (size >= text.size || text.ptr[size] != '/') {
+        if (size >= text.size || text.ptr[size] != '/' || memcmp(literal, text.ptr, size) != 0) {
             return false;
         }
         text = span_of(text.ptr + size + 1, text.size - size - 1);
@@ -286,7 +407,8 @@ static void node_consider(const struct route_table *table, struct search *search
         return;
     }
     const struct route_node *node = &table->nodes[index];
-    if (!route_node_has(node, shape, &search->probe, search->is_encoded)) {
+    if (search->is_encoded ? !route_node_has(node, shape, &search->probe, false)
+                           : !node_has_raw(node, shape, &search->probe)) {
         return;
     }
     for (;; node++) {
@@ -416,7 +538,10 @@ size_t route_table_print(const struct route_table *table,
     }
     for (size_t i = 0; i < ROUTE_ROWS; i++) {
         const struct route_row *row = &table->rows[i];
-        uint32_t probes = row->exact_end - row->exact_begin + row->path_end - table->path_begin;
+        uint32_t probes = 0;
+        for (size_t k = 0; k < COUNT_OF(row->ranges); k++) {
+            probes += row->ranges[k].end - row->ranges[k].begin;
+        }
         probes_max = MAX(probes_max, probes);
     }
     print(&printer,

@@ -91,9 +91,9 @@ void scenario_noted(struct scenario *at, const char *expected, const char *file,
     struct timespec end = patience_end();
     size_t size = strlen(expected);
     (void)pthread_mutex_lock(&at->lock);
-    while (at->notes.size < size &&
-           strncmp(at->notes.text, expected, at->notes.size) == 0 && /* or waiting is in vain */
-           pthread_cond_timedwait(&at->changed, &at->lock, &end) != ETIMEDOUT) {
+    while (!at->gave_up && at->notes.size < size &&
+           strncmp(at->notes.text, expected, at->notes.size) == 0) { /* or waiting is in vain */
+        at->gave_up = pthread_cond_timedwait(&at->changed, &at->lock, &end) == ETIMEDOUT;
     }
     struct scenario_text notes = at->notes;
     at->notes.size = 0;
@@ -166,6 +166,7 @@ static void run_begin(struct scenario *at)
     at->notes = at->log = (struct scenario_text){0};
     at->error.text[0] = '\0';
     at->held_count = 0;
+    at->gave_up = false;
     (void)pthread_mutex_init(&at->lock, NULL);
     (void)pthread_cond_init(&at->changed, NULL);
 }
@@ -335,11 +336,11 @@ void scenario_let_go_with(struct scenario *at, int (*fn)(struct gyr_conn *conn, 
                           void *arg)
 {
     struct timespec end = patience_end();
-    bool held = true;
     (void)pthread_mutex_lock(&at->lock);
-    while (at->held_count == 0 && held) {
-        held = pthread_cond_timedwait(&at->changed, &at->lock, &end) != ETIMEDOUT;
+    while (at->held_count == 0 && !at->gave_up) {
+        at->gave_up = pthread_cond_timedwait(&at->changed, &at->lock, &end) == ETIMEDOUT;
     }
+    bool held = at->held_count != 0;
     struct gyr_handle handle = at->held;
     at->held_count -= held;
     (void)pthread_mutex_unlock(&at->lock);

@@ -34,6 +34,7 @@ struct scenario_text {
 struct scenario {
     int ring; /* enum gyr_ring */
     unsigned failures_before;
+    bool gave_up;                   /* something did not come: nothing more is waited for */
     struct gyr_config config;       /* to be changed before SERVE */
     struct gyr_app_options options; /* to be changed before the first call that needs `app` */
     struct gyr_service service;     /* that of `options` */

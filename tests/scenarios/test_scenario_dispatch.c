@@ -34,8 +34,14 @@ static const struct gyr_resource pinger = {GYR_RESOURCE_PLAIN("pinger"), .form =
 static const struct gyr_resource flat_pinger = {GYR_RESOURCE_PLAIN("flat_pinger"),
                                                 .handlers = GYR_HANDLERS(GYR_ON(ping, on_ping)),
                                                 .on_unhandled = scenario_unhandled};
-static const struct gyr_route pingers[] = {
-    GYR_ROUTE("/", &pinger), GYR_ROUTE("/flat", &flat_pinger), {0}};
+static const struct gyr_resource lenient_pinger = {
+    GYR_RESOURCE_PLAIN("lenient_pinger"),
+    .handlers = GYR_HANDLERS(GYR_ON(ping, on_ping, .lenient = true)),
+    .on_unhandled = scenario_unhandled};
+static const struct gyr_route pingers[] = {GYR_ROUTE("/", &pinger),
+                                           GYR_ROUTE("/flat", &flat_pinger),
+                                           GYR_ROUTE("/lenient", &lenient_pinger),
+                                           {0}};
 
 void scenario_056_a_handler_gets_the_payload_decoded(void)
 {
@@ -137,7 +143,7 @@ void scenario_059_what_is_no_known_message_comes_to_the_fallback_as_it_is(void)
         {"[{\"type\":\"ping\"}]", "not_object"},
         {"\"ping\"", "not_object"},
         {"null", "not_object"},
-        {"", "not_object"},
+        {"", "malformed"},
     };
     struct scenario at;
     SCENARIO_EACH_RING(&at)
@@ -209,15 +215,15 @@ struct body {
 };
 
 /* Send them all to a path, in its form. */
-static void bodies_say(const char *path, const struct body *bodies, size_t count)
+static void bodies_say(const char *target, const struct body *bodies, size_t count)
 {
     struct scenario at;
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", shapes);
         SERVE(&at);
-        struct scenario_client *client = OPEN(&at, path);
-        bool is_envelope = strstr(path, "envelope") != NULL;
+        struct scenario_client *client = OPEN(&at, target);
+        bool is_envelope = strstr(target, "envelope") != NULL;
         for (size_t i = 0; i < count; i++) {
             char message[256];
             char expected[512];
@@ -227,9 +233,11 @@ static void bodies_say(const char *path, const struct body *bodies, size_t count
                            bodies[i].members);
             if (strncmp(bodies[i].noted, "shape:", 6) == 0) {
                 (void)snprintf(expected, sizeof(expected), "%s", bodies[i].noted);
-            } else {
-                (void)snprintf(expected, sizeof(expected), "unhandled:%s:%s", bodies[i].noted,
-                               message);
+            } else { /* "code:path": where in the message as it came */
+                const char *path = strchr(bodies[i].noted, ':') + 1;
+                (void)snprintf(expected, sizeof(expected), "unhandled:%.*s%s%s:%s",
+                               (int)(path - bodies[i].noted), bodies[i].noted,
+                               is_envelope && *path != '\0' ? "payload." : "", path, message);
             }
             SAYS(client, message, expected);
         }
@@ -384,26 +392,34 @@ void scenario_066_a_schema_wants_its_payload_unless_it_is_optional(void)
 
 void scenario_075_bytes_that_are_no_utf8_close_with_1007_in_a_text_frame_only(void)
 {
-    static const char *const bad[] = {"{\"type\":\"ping\",\"text\":\"\xff\"}",
-                                      "{\"type\":\"ping\",\"text\":\"\xc0\xaf\"}",
-                                      "{\"type\":\"ping\",\"\xed\xa0\x80\":1,\"text\":\"\"}",
-                                      "\xff{\"type\":\"ping\",\"text\":\"\"}"};
+    static const struct {
+        const char *message;
+        const char *noted; /* of it in a binary frame, in front of its bytes */
+    } rows[] = {{"{\"type\":\"ping\",\"text\":\"\xff\"}", "utf8:"},
+                {"{\"type\":\"ping\",\"text\":\"\xc0\xaf\"}", "utf8:"},
+                {"{\"type\":\"ping\",\"\xed\xa0\x80\":1,\"text\":\"\"}", "unknown_member:???"},
+                {"\xff{\"type\":\"ping\",\"text\":\"\"}", "malformed:"}};
+    static const char skipped[] = "{\"type\":\"ping\",\"text\":\"\",\"more\":\"\xff\"}";
     struct scenario at;
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", pingers);
         SERVE(&at);
         struct scenario_client *binary = OPEN(&at, "/flat");
-        for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
             char expected[256];
             struct scenario_client *client = OPEN(&at, "/flat");
-            scenario_say(client, bad[i]);
+            scenario_say(client, rows[i].message);
             HEARS_CLOSE(client, 1007, "");
-            (void)snprintf(expected, sizeof(expected), "unhandled:%s::~%s",
-                           bad[i][0] == '{' ? "utf8" : "not_object", bad[i]);
-            SAYS_BINARY(binary, bad[i], expected);
+            (void)snprintf(expected, sizeof(expected), "unhandled:%s:~%s", rows[i].noted,
+                           rows[i].message);
+            SAYS_BINARY(binary, rows[i].message, expected);
         }
         SAYS_BINARY(binary, "{\"type\":\"ping\",\"text\":\"\xc3\xa9\"}", "ping:\xc3\xa9");
+        LEAVE(binary);
+        binary = OPEN(&at, "/lenient");
+        SAYS_BINARY(binary, skipped,
+                    "unhandled:utf8::~{\"type\":\"ping\",\"text\":\"\",\"more\":\"\xff\"}");
         LEAVE(binary);
         ENDED(&at, "");
     }
@@ -452,13 +468,12 @@ void scenario_076_nesting_and_size_are_bounded(void)
             }
             scenario_send(client, GYR_TEXT, deep, size);
             char expected[64];
-            (void)snprintf(expected, sizeof(expected), "unhandled:%s:%zu", i < 4 ? "depth" : "type",
-                           size);
+            (void)snprintf(expected, sizeof(expected), "unhandled:depth:%zu", size);
             NOTED(&at, expected);
         }
         memset(deep, 'x', sizeof(deep));
         scenario_send(client, GYR_TEXT, deep, sizeof(deep));
-        NOTED(&at, "unhandled:not_object:200064");
+        NOTED(&at, "unhandled:malformed:200064");
         char *more = calloc(1, sizeof(deep) + 1);
         EXPECT(more != NULL, "memory");
         scenario_send(client, GYR_BINARY, more, sizeof(deep) + 1);
@@ -507,8 +522,8 @@ void scenario_077_only_an_integer_is_one_and_the_last_of_two_members_counts(void
         {"\"i\":-9223372036854775808", "number:-9223372036854775808:0"},
         {"\"i\":1,\"d\":2,\"i\":3", "number:3:2"},
         {"\"i\":1,\"type\":\"number\"", "number:1:0"},
-        {"\"i\":1,\"type\":\"other\"", "tag_twice:"},
-        {"\"i\":1,\"t\\u0079pe\":\"other\"", "tag_twice:"},
+        {"\"i\":1,\"type\":\"other\"", "tag_twice:type"},
+        {"\"i\":1,\"t\\u0079pe\":\"other\"", "tag_twice:type"},
     };
     struct scenario at;
     SCENARIO_EACH_RING(&at)

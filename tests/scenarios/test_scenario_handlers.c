@@ -183,12 +183,14 @@ void scenario_070_a_tag_or_a_schema_twice_is_a_mistake(void)
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", tag_twices);
-        MISTAKES(&at, "@70a");
+        MISTAKES(&at, "@: the resource \"tag_twice\" has two handlers of the tag \"x\", the first "
+                      "at @; remove one");
     }
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", schema_twices);
-        MISTAKES(&at, "@70b");
+        MISTAKES(&at, "@: the resource \"schema_twice\" has two handlers of struct say, the first "
+                      "at @; remove one");
     }
 }
 
@@ -200,6 +202,22 @@ static const struct gyr_resource same_tag = {
 static const struct gyr_resource listed_twice = {
     GYR_RESOURCE_PLAIN("listed_twice"), .messages = GYR_MESSAGES({&say_schema}, {&say_too_schema}),
     .handlers = GYR_HANDLERS(GYR_ON(say, on_say))};
+/* Within a message, too. */
+struct either {
+    struct gyr_variant variant;
+};
+static const struct gyr_choice same_choices[] = {{&say_schema}, {&say_too_schema}, {0}};
+GYR_MESSAGE(either, "either", GYR_VARIANT(either, variant, same_choices));
+static int on_either(struct gyr_conn *conn, void *self, const struct either *either)
+{
+    (void)self;
+    (void)either;
+    note(conn, "either");
+    return 0;
+}
+static const struct gyr_resource within = {GYR_RESOURCE_PLAIN("within"),
+                                           .handlers = GYR_HANDLERS(GYR_ON(either, on_either))};
+static const struct gyr_route withins[] = {GYR_ROUTE("/", &within), {0}};
 static const struct gyr_route untaggeds[] = {GYR_ROUTE("/", &untagged), {0}};
 static const struct gyr_route same_tags[] = {GYR_ROUTE("/", &same_tag), {0}};
 static const struct gyr_route listed_twices[] = {GYR_ROUTE("/", &listed_twice), {0}};
@@ -210,17 +228,28 @@ void scenario_073_a_schema_without_a_tag_or_with_anothers_is_a_mistake(void)
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", untaggeds);
-        MISTAKES(&at, "@73a");
+        MISTAKES(&at, "@: the handler \"on_part\" is of struct part, which has no tag; declare it "
+                      "with GYR_MESSAGE, or use GYR_ON_NAMED");
     }
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", same_tags);
-        MISTAKES(&at, "@73b");
+        MISTAKES(&at, "@: the resource \"same_tag\" has two handlers of the tag \"say\", the first "
+                      "at @; remove one");
     }
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", listed_twices);
-        MISTAKES(&at, "@73c");
+        MISTAKES(&at,
+                 "@: struct say_too and struct say, at @, have the same tag \"say\", and both are "
+                 "among the messages of the resource \"listed_twice\"; remove one");
+    }
+    SCENARIO_EACH_RING(&at)
+    {
+        ROUTES(&at, "", withins);
+        MISTAKES(&at,
+                 "@: either.variant: the choices say and say_too have the same tag 'say'; give "
+                 "one another");
     }
 }
 

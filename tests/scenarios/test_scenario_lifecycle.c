@@ -60,7 +60,8 @@ void scenario_028_a_handler_that_rejects_chooses_how(void)
         struct scenario_client *client = scenario_client(&at);
         EXPECT_INT(scenario_upgrade(client, "/d", ""), 403, "by default");
         NOTED(&at, "place:create refuses place:destroy");
-        client = scenario_client(&at);
+        /* It never became a WebSocket: the connection goes on with HTTP, as a client expects that
+         * has to say who it is (RFC 6455 section 4.1). */
         EXPECT_INT(scenario_upgrade(client, "/s", ""), 451, "as it says");
         expect_text(client->content, "not here", "content", __FILE__, __LINE__);
         NOTED(&at, "place:create refuses place:destroy");

@@ -274,17 +274,35 @@ void scenario_046_parent_and_child_share_one_state(void)
     }
 }
 
+static int giver_give(struct gyr_conn *conn, void *self)
+{
+    struct owner *giver = self;
+    giver->store.at = scenario_of(conn);
+    return gyr_give_state(conn, &store_ops, &giver->store);
+}
+static int giver_create(struct gyr_conn *conn, void *self)
+{
+    return gyr_state_set(conn, self, GYR_SPAN("k"), GYR_SPAN("by_parent"));
+}
+static const struct gyr_resource store_giver = {GYR_RESOURCE(owner), .create = giver_create,
+                                                .give = giver_give, .children = middles};
+static const struct gyr_route store_givers[] = {GYR_ROUTE("/store", &store_giver), {0}};
+
 void scenario_047_a_state_that_is_given_is_the_childs_and_the_grandchilds(void)
 {
     struct scenario at;
     SCENARIO_EACH_RING(&at)
     {
         ROUTES(&at, "", tops);
+        ROUTES(&at, "", store_givers);
         SERVE(&at);
         VISIT(&at, "/give/write");
         NOTED(&at, "child=by_child innermost=by_child parent=by_parent");
         VISIT(&at, "/give/middle/write");
-        ENDED(&at, "child=by_child innermost=by_child parent=by_child top=by_parent");
+        NOTED(&at, "child=by_child innermost=by_child parent=by_child top=by_parent");
+        VISIT(&at, "/store/middle/write");
+        ENDED(&at, "set:k get:k child=by_child get:k innermost=by_child get:k parent=by_child "
+                   "top=by_parent store:destroy");
     }
 }
 

@@ -214,5 +214,58 @@ def chat_connects_again_and_keeps_its_name():
             eventually(lambda: said(browser) == [["ada", "into the void"]], "it is said now")
 
 
+# ---- the tasks ------------------------------------------------------------------------------------
+
+
+class Tasks(Server):
+    program = str(BIN / "gyr-tasks")
+
+
+def tasks_shown(browser):
+    return browser.evaluate("[...document.querySelectorAll('#list li')].map((li) =>"
+                            " [li.querySelector('label').textContent, li.querySelector('small').textContent,"
+                            " li.querySelector('input').checked])")
+
+
+def enter_project(browser, server, user, project="garden"):
+    browser.open(server.url())
+    eventually(lambda: browser.evaluate("document.querySelector('#open')?.disabled === false"), "the page is ready")
+    browser.evaluate(f"document.querySelector('#project').value = {json.dumps(project)}")
+    write(browser, "#user", user)
+    eventually(lambda: text_of(browser, "#state") == "connected", f"{user} has entered")
+
+
+@test
+def tasks_in_two_windows_are_the_same_and_can_be_done_in_both():
+    with Tasks() as server, Browser() as first, Browser() as second:
+        enter_project(first, server, "ada")
+        enter_project(second, server, "bob")
+        write(first, "#title", "Water the <b>roses</b>")
+        write(second, "#title", "T\u00fcr")
+        wanted = [["Water the <b>roses</b>", "ada", False], ["T\u00fcr", "bob", False]]
+        for browser in first, second:
+            eventually(lambda: sorted(tasks_shown(browser)) == sorted(wanted), "both are shown, as text")
+        second.click("#list li input")
+        for browser in first, second:
+            eventually(lambda: sum(done for _, _, done in tasks_shown(browser)) == 1, "one is done")
+            eventually(lambda: text_of(browser, "#progress") == "1 open, 1 done", "the worker has told")
+        enter_project(first, server, "ada")
+        eventually(lambda: len(tasks_shown(first)) == 2, "who comes back sees all of it")
+        enter_project(second, server, "bob", "another")
+        equal(tasks_shown(second), [], "and nothing of another project")
+        for browser in first, second:
+            equal(browser.complaints(), [], "errors of the page")
+
+
+@test
+def tasks_page_says_what_is_wrong_with_a_task():
+    with Tasks() as server, Browser() as browser:
+        enter_project(browser, server, "ada")
+        browser.evaluate("document.querySelector('#title').maxLength = 1000")
+        write(browser, "#title", "x" * 201)
+        eventually(lambda: text_of(browser, "#trouble") == "title: it is too short or too long", "the page says it")
+        equal(tasks_shown(browser), [], "and nothing was added")
+
+
 if __name__ == "__main__":
     sys.exit(run())

@@ -11,6 +11,7 @@ without a warning, runs, and does what the page says.
                     < what the server sends then      (ann <)
                     close 1000                        the server closes with this code
                     leave                             the client closes, and is answered
+    ```output   what the program prints
     ```error    what the program prints if it does not start; it is then not run for the others
 
 Other languages are for reading only. 127.0.0.1:8080 becomes an address that is free.
@@ -33,6 +34,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 CONNECT = re.compile(r"connect (\S+)(?: \[(.*)\])?(?: as (\w+))?(?: refused (\d+))?$")
 SAID = re.compile(r"(?:(\w+) )?([<>]) ?(.*)$")
 ADDRESS = "127.0.0.1:8080"
+STDBUF = shutil.which("stdbuf") or "stdbuf"  # what it prints comes at once, though it is no terminal
 
 
 def free_port():
@@ -139,7 +141,8 @@ def try_page(page):
             equal(lines(text), lines(errors[0]), "what it prints")
             expect(result.returncode != 0, "it has failed")
             return
-        process = subprocess.Popen([program, f"127.0.0.1:{port}"], cwd=directory)
+        printed = open(f"{directory}/printed", "w+")
+        process = subprocess.Popen([STDBUF, "-oL", program, f"127.0.0.1:{port}"], cwd=directory, stdout=printed)
         try:
             wait(process, ("127.0.0.1", port))
             for language, text in found:
@@ -148,9 +151,13 @@ def try_page(page):
                 elif language == "talk":
                     talk(text, ("127.0.0.1", port))
             expect(process.poll() is None, "the program runs on")
+            printed.seek(0)
+            equal(lines(printed.read()), lines("".join(text for language, text in found if language == "output")),
+                  "what it prints")
         finally:
             process.kill()
             process.wait()
+            printed.close()
 
 
 def page_test(page):

@@ -52,8 +52,10 @@ def install_puts_everything_into_place_and_uninstall_takes_it_away():
         found = files(tree.prefix)
         for name in ("include/gyr/gyr.h", "include/gyr/gyr_err.h", "include/gyr/gyr_backend.h", "lib/libgyr.a",
                      "lib/libgyr.so",
-                     "lib/pkgconfig/gyr.pc", "bin/gyr-echo", "bin/gyr-chat",
-                     "share/man/man1/gyr-echo.1", "share/man/man1/gyr-chat.1", "share/man/man3/gyr.3",
+                     "lib/pkgconfig/gyr.pc", "bin/gyr-echo", "bin/gyr-chat", "bin/gyr-tasks",
+                     "include/gyr/gyr_app.h", "include/gyr/gyr_message.h", "include/gyr/gyr_worker.h",
+                     "share/man/man1/gyr-echo.1", "share/man/man1/gyr-chat.1", "share/man/man1/gyr-tasks.1",
+                     "share/man/man3/gyr.3",
                      "lib/systemd/system/gyr-echo.service", "lib/systemd/system/gyr-echo.socket",
                      "share/doc/gyr/examples/echo.c"):
             expect(name in found, f"{name} in {sorted(found)}")
@@ -158,7 +160,8 @@ def tables_of_workers_compile_in_c_and_in_cxx_without_a_warning():
 
 
 def pages(tree):
-    return [str(tree.prefix / "share/man" / page) for page in ("man1/gyr-echo.1", "man3/gyr.3", "man1/gyr-chat.1")]
+    names = "man1/gyr-echo.1", "man3/gyr.3", "man1/gyr-chat.1", "man1/gyr-tasks.1"
+    return [str(tree.prefix / "share/man" / name) for name in names]
 
 
 @test
@@ -181,7 +184,7 @@ def manual_pages_are_well_formed():
 
 @test
 def manual_pages_of_programs_name_their_options():
-    for name, own in ("gyr-echo", {"files"}), ("gyr-chat", set()):
+    for name, own in ("gyr-echo", {"files"}), ("gyr-chat", set()), ("gyr-tasks", {"routes"}):
         shown = subprocess.run(command("--help", program=str(BIN / name)), capture_output=True, text=True,
                                check=True).stdout
         options = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", shown.split("\n\n")[0]))

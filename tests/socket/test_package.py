@@ -58,6 +58,7 @@ def each_package_holds_its_part():
                  "./usr/lib/TRIPLET/libgyr.so", "./usr/lib/TRIPLET/pkgconfig/gyr.pc", "./usr/share/man/man3/gyr.3.gz"):
         expect(path in development, f"{path} in {sorted(development)}")
     for path in ("./usr/bin/gyr-echo", "./usr/share/man/man1/gyr-echo.1.gz", "./usr/bin/gyr-chat",
+                 "./usr/bin/gyr-tasks", "./usr/share/man/man1/gyr-tasks.1.gz",
                  "./usr/share/man/man1/gyr-chat.1.gz", "./etc/default/gyr-echo", "./lib/systemd/system/gyr-echo.service",
                  "./lib/systemd/system/gyr-echo.socket"):
         expect(path in tools, f"{path} in {sorted(tools)}")

@@ -62,3 +62,14 @@ void hash_of_another_secret_is_another(void)
     }
     EXPECT(same < 200, "nor do the low bits, which choose a bucket, follow each other");
 }
+
+void hash_of_a_pair_is_that_of_its_bytes(void)
+{
+    struct hash_secret secret;
+    EXPECT_INT(hash_secret_init(&secret), 0, "a secret");
+    for (uint64_t i = 0; i < 256; i++) {
+        uint64_t pair[2] = {i * 0x0123456789abcdefU, ~i << 7};
+        EXPECT(hash_pair(&secret, pair[0], pair[1]) == hash_bytes(&secret, pair, sizeof(pair)),
+               "sixteen bytes");
+    }
+}

@@ -557,6 +557,49 @@ void workers_may_be_stopped_by_two_threads_at_once(void)
     stage_deinit(&stage);
 }
 
+struct second {
+    struct stage *stage;
+    sem_t begins;
+    unsigned ended_count; /* when its call has returned */
+    int err;
+};
+
+static void *second_main(void *arg)
+{
+    struct second *second = arg;
+    (void)sem_post(&second->begins);
+    second->err = gyr_workers_stop(second->stage->workers, 0, NULL);
+    second->ended_count = second->stage->probe.ended_count;
+    return NULL;
+}
+
+void workers_stop_returns_to_each_thread_when_all_have_ended(void)
+{
+    struct stage stage;
+    pthread_t threads[2];
+    stage_init(&stage);
+    struct second second = {.stage = &stage};
+    (void)sem_init(&second.begins, 0, 0);
+    start(&stage, DEAF);
+    kit_wait(&stage.probe.began);
+    CU_ASSERT_FATAL(pthread_create(&threads[0], NULL, stop_main, &stage) == 0);
+    while (!gyr_worker_is_stopping(stage.probe.run)) {
+        (void)sched_yield();
+    }
+    CU_ASSERT_FATAL(pthread_create(&threads[1], NULL, second_main, &second) == 0);
+    kit_wait(&second.begins);
+    for (unsigned i = 0; i < 5000; i++) {
+        (void)sched_yield(); /* time for who would return at once */
+    }
+    (void)sem_post(&stage.probe.go);
+    (void)pthread_join(threads[0], NULL);
+    (void)pthread_join(threads[1], NULL);
+    EXPECT_INT(second.ended_count, 1, "the second one waits as the first does");
+    EXPECT_INT(second.err, 0, "it has nothing to tell");
+    (void)sem_destroy(&second.begins);
+    stage_deinit(&stage);
+}
+
 /* ---- a start that fails ---------------------------------------------------------------------- */
 
 void workers_start_is_all_or_none_when_descriptors_run_out(void)

@@ -125,15 +125,30 @@ static void *host_main(void *arg)
     return NULL;
 }
 
+/* Leaves time to whoever does not wait for it. */
+static int end_slowly(struct gyr_worker_run *run, void *context)
+{
+    (void)sem_post(&((struct worker_probe *)context)->began);
+    while (gyr_worker_sleep(run, WORKER_KIT_HOUR_MS)) {
+    }
+    for (unsigned i = 0; i < 5000; i++) {
+        (void)sched_yield();
+    }
+    return worker_kit_sleeper(run, context);
+}
+
 static void hosted(struct stage *stage)
 {
+    static const struct gyr_worker TABLE[] = {
+        GYR_WORKER("sleeper", worker_kit_sleeper), GYR_WORKER("slow", end_slowly), {0}};
     struct host hosts[2];
-    take(stage, SLEEPER);
+    take(stage, TABLE);
     for (unsigned i = 0; i < 2; i++) {
         EXPECT_INT(stage->probe.began_count, 0, "not before all cores run");
         hosts[i] = (struct host){.server = stage->server, .index = i};
         CU_ASSERT_FATAL(pthread_create(&hosts[i].thread, NULL, host_main, &hosts[i]) == 0);
     }
+    kit_wait(&stage->probe.began);
     kit_wait(&stage->probe.began);
     gyr_server_stop(stage->server);
     for (unsigned i = 0; i < 2; i++) {
@@ -141,7 +156,7 @@ static void hosted(struct stage *stage)
         EXPECT_INT(hosts[i].result, 0, "ended well");
     }
     gyr_server_destroy(stage->server); /* nobody has called gyr_server_wait */
-    EXPECT_INT(stage->probe.ended_count, 1, "it was waited for all the same");
+    EXPECT_INT(stage->probe.ended_count, 2, "they were waited for all the same");
 }
 
 void worker_server_on_threads_of_the_host_has_them_too(void)
@@ -234,7 +249,8 @@ static void failure_stops(struct stage *stage)
 {
     static const struct gyr_worker TABLE[] = {
         GYR_WORKER("vital", worker_kit_deaf, .on_failure = GYR_WORKER_STOP),
-        GYR_WORKER("sleeper", worker_kit_sleeper),
+        GYR_WORKER("sleeper", worker_kit_sleeper, .on_failure = GYR_WORKER_RESTART,
+                   .restart_ms_min = 1),
         {0},
     };
     stage->probe.result = -EIO;
@@ -249,6 +265,7 @@ static void failure_stops(struct stage *stage)
     /* The other fails too, by `result`, when it was asked to stop: nothing follows. */
     EXPECT_INT(worker_log_count(&stage->log, "worker=sleeper result=-5"), 1, "logged");
     EXPECT_INT(worker_log_count(&stage->log, "follows=nothing"), 1, "with what follows");
+    EXPECT_INT(stage->probe.began_count, 2, "it does not begin anew either");
     gyr_server_destroy(stage->server);
 }
 
@@ -401,6 +418,70 @@ static void is_left_behind(struct stage *stage)
 void worker_server_leaves_behind_who_does_not_end(void)
 {
     on_rings(1, is_left_behind, change_deadline);
+}
+
+/* A log that is held while a worker's failure is being written. */
+struct slow_log {
+    struct worker_log log; /* first: service.user */
+    sem_t reached;
+    sem_t go;
+};
+
+static void log_slowly(void *user, enum gyr_log_level level, struct gyr_span line)
+{
+    struct slow_log *slow = user;
+    if (memmem(line.ptr, line.size, " worker.failed ", 15) != NULL) {
+        (void)sem_post(&slow->reached);
+        kit_wait(&slow->go);
+    }
+    worker_kit_log(&slow->log, level, line);
+}
+
+static void change_slow_log(struct gyr_config *config, struct gyr_service *service)
+{
+    config->shutdown_deadline_ms = 0;
+    service->on_log = log_slowly;
+}
+
+static void *end_main(void *arg)
+{
+    kit_server_end(arg);
+    return NULL;
+}
+
+void worker_server_outlives_what_a_worker_does_with_it(void)
+{
+    static const struct gyr_worker TABLE[] = {
+        GYR_WORKER("fails", worker_kit_returns, .on_failure = GYR_WORKER_STOP), {0}};
+    if (!kit_server_possible(1)) {
+        return;
+    }
+    for (enum gyr_ring ring = GYR_RING_URING; ring <= GYR_RING_EPOLL; ring++) {
+        struct slow_log slow;
+        struct worker_probe probe;
+        pthread_t ender;
+        worker_log_init(&slow.log);
+        worker_probe_init(&probe);
+        (void)sem_init(&slow.reached, 0, 0);
+        (void)sem_init(&slow.go, 0, 0);
+        probe.result = -EIO;
+        struct gyr_server *server = worker_kit_server(ring, 1, &slow.log, change_slow_log);
+        EXPECT_INT(gyr_server_workers(server, TABLE, &probe, NULL), 0, "taken");
+        worker_kit_start(server);
+        kit_wait(&slow.reached);
+        /* The deadline passes at once, but the worker is about to call gyr_server_stop. */
+        CU_ASSERT_FATAL(pthread_create(&ender, NULL, end_main, server) == 0);
+        worker_log_wait(&slow.log, " core.end ", 1);
+        worker_kit_gone("gyr-core-0");
+        (void)sem_post(&slow.go);
+        (void)pthread_join(ender, NULL);
+        worker_kit_gone("fails");
+        EXPECT_INT(worker_log_count(&slow.log, "worker.failed worker=fails"), 1, "written whole");
+        (void)sem_destroy(&slow.reached);
+        (void)sem_destroy(&slow.go);
+        worker_probe_deinit(&probe);
+        worker_log_deinit(&slow.log);
+    }
 }
 
 /* ---- other threads --------------------------------------------------------------------------- */
