@@ -4,11 +4,12 @@
  * each project is, and HTTP beside it, by the same schemas.
  *
  *     /                             the page
- *     /projects/{project}?user=ada  a WebSocket: {"type":"add","title":"Tea"}, {"type":"done","task":1};
- *                                   GET: all tasks; POST {"title":"Tea"}: one more
+ *     /projects/{project}?user=ada  a WebSocket: {"type":"add","title":"Tea"},
+ *                                   {"type":"done","task":1}; GET: all tasks; POST
+ *                                   {"title":"Tea"}: one more
  *
- * `gyr-tasks --routes` shows the table. What it keeps is in tasks_store.c; the command line, settings
- * and signals of the program are in common_program.c. */
+ * `gyr-tasks --routes` shows the table. What it keeps is in tasks_store.c; the command line,
+ * settings and signals of the program are in common_program.c. */
 #include "examples/common_program.h"
 #include "examples/tasks_store.h"
 
