@@ -31,6 +31,7 @@ struct incoming {
     struct span tag; /* unescaped; size 0: not found */
     enum gyr_opcode opcode;
     bool is_json;
+    bool owns_id; /* a member "id" is the message's own: it is no request */
     struct gyr_fault fault;
 };
 
@@ -74,6 +75,7 @@ int dispatch_message(struct visit *visit, enum gyr_opcode opcode, struct gyr_spa
     in.message = message;
     in.tag = (struct span){0};
     in.opcode = opcode;
+    in.owns_id = false;
     visit->id = (struct gyr_span){0};
     visit->flags &= (uint16_t)~VISIT_F_ANSWERED_ID;
     const struct gyr_resource *merged = &in.type->merged;
@@ -192,7 +194,7 @@ static void marks_find(struct incoming *in)
         }
         return;
     }
-    if (is_id(marks.id)) {
+    if (is_id(marks.id) && !in->owns_id) {
         in->visit->id = marks.id;
     }
     if (marks.re.size != 0) {
@@ -307,10 +309,10 @@ static int handle_answer(struct incoming *in)
     if (ask == NULL) {
         return unhandled_for(in, GYR_REASON_NOT_ASKED);
     }
-    if (is_id(marks.id)) {
+    const struct gyr_schema *schema = ask_schema(ask);
+    if (is_id(marks.id) && !json_owns_id(&in->type->form, schema)) {
         visit->id = marks.id;
     }
-    const struct gyr_schema *schema = ask_schema(ask);
     void *value = arena_alloc(&core->arena, schema->struct_size, VALUE_ALIGN);
     struct json_read how = {
         .form = &in->type->form,
@@ -348,6 +350,7 @@ static int handler_call(struct incoming *in, const struct plan_handler *handler)
     if (handler->schema != NULL) {
         value = arena_alloc(&core->arena, handler->value_size, VALUE_ALIGN);
         if (value == NULL) {
+            in->owns_id = json_owns_id(how.form, how.schema);
             return unhandled_for(in, GYR_REASON_MEMORY);
         }
     }
@@ -355,9 +358,11 @@ static int handler_call(struct incoming *in, const struct plan_handler *handler)
     int err = json_read(core->reader, as_internal(in->message), &how, &core->arena, value, &read,
                         &in->fault);
     if (err != 0) {
+        in->owns_id = json_owns_id(how.form, how.schema);
         return unhandled(in);
     }
     if (read.answer.size != 0) {
+        in->owns_id = json_owns_id(how.form, how.schema);
         return unhandled_for(in, GYR_REASON_NOT_ASKED);
     }
     visit->id = as_public(read.id);

@@ -723,8 +723,10 @@ GYR_API GYR_MUST_CHECK int gyr_respond_error(struct gyr_conn *conn, unsigned sta
 
 /* ---- 11. Request and reply ------------------------------------------------------------------- */
 
-/* A message with an `id` asks for an answer: a message with this id as `re`. While it is handled,
- * GYR_PENDING included: its id as it is written, size 0 if it has none. Lives until then. */
+/* A message with an `id` asks for an answer: a message with this id as `re`. In the flat form a
+ * member `id` of the message's own schema is none of that: the message is no request then. While it
+ * is handled, GYR_PENDING included: its id as it is written, size 0 if it has none. Lives until
+ * then. */
 GYR_API struct gyr_span gyr_message_id(const struct gyr_conn *conn);
 /* Answer what is being handled, once. GYR_ERR_STATE if it has no id, or was answered; otherwise as
  * gyr_send_msg. */
