@@ -115,6 +115,9 @@ static bool receive_wait(struct visit *visit)
         bool gone =
             visit->stage == VISIT_RECEIVE_HANDLER || (visit->flags & VISIT_F_MESSAGE_KEPT) == 0;
         visit->message = gone ? (struct gyr_span){0} : visit->message;
+        if (visit->stage == VISIT_RECEIVE_AFTER && visit->id.size != 0) {
+            dispatch_keep_id(visit); /* of the handler dispatch has seen to it */
+        }
     } else if ((visit->flags & VISIT_F_MESSAGE_KEPT) == 0) {
         const char *copy = gyr_keep(visit->conn, visit->message.ptr, visit->message.size);
         if (copy == NULL) {

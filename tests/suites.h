@@ -1384,6 +1384,9 @@ TEST(visit, visit_hands_on_what_the_engine_calls)
 TEST(visit, visit_cancels_only_what_waits)
 TEST(visit, visit_forgets_the_id_of_a_message_that_is_done_with)
 
+SUITE(visit_edge)
+TEST(visit_edge, visit_keeps_the_id_of_a_message_while_an_after_hook_waits)
+
 SUITE(visit_make)
 TEST(visit_make, visit_make_takes_inputs_from_what_counts_most)
 TEST(visit_make, visit_make_refuses_a_gift_that_was_not_declared)

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a visit may be led astray: by functions that answer, refuse or wait where few do, and by
+ * what they look at afterwards. */
+#include "router/visit.h"
+#include "tests/app_probe.h"
+#include "tests/parser_kit.h"
+#include "tests/visit_kit.h"
+
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+
+/* ---- the id of a message whose bytes have gone ---- */
+
+static int take_raw(struct gyr_conn *conn, void *self, struct gyr_span payload)
+{
+    (void)conn, (void)payload;
+    app_kit_note(probe_kit(self), "raw");
+    return 0;
+}
+
+static int answer_after(struct gyr_hook_call *call)
+{
+    struct gyr_span id = gyr_message_id(call->conn);
+    app_kit_note(probe_kit(call->self), "id %.*s, answered %d", (int)id.size, id.ptr,
+                 gyr_answer_error(call->conn, "late", "it is late", NULL));
+    return 0;
+}
+
+static int wait_after(struct gyr_hook_call *call)
+{
+    return call->message.size > 30 ? GYR_PENDING : 0;
+}
+
+static const struct gyr_resource late = {
+    PROBE("late"),
+    .handlers = GYR_HANDLERS(GYR_ON_RAW("raw", take_raw)),
+    .hooks = GYR_HOOKS(GYR_HOOK("answer", .after_receive = answer_after),
+                       GYR_HOOK("wait", .after_receive = wait_after)),
+};
+static const struct gyr_route late_routes[] = {GYR_ROUTE("/", &late), {0}};
+
+void visit_keeps_the_id_of_a_message_while_an_after_hook_waits(void)
+{
+    struct app_kit kit;
+    app_kit_init(&kit);
+    app_kit_start(&kit, late_routes);
+    (void)app_kit_open(&kit, "/");
+    app_kit_say(&kit, "{\"type\":\"raw\",\"id\":\"the first message of two\"}");
+    EXPECT(app_kit_noted(&kit, "raw\n"), "handled, and a hook waits");
+    app_kit_say(&kit, "{\"type\":\"raw\",\"id\":2,\"x\":1}");
+    EXPECT_INT(gyr_finish(kit.conn, 0), 0, "its bytes may be others now");
+    kit_run(&kit.hub.kit);
+    EXPECT(app_kit_noted(&kit, "id \"the first message of two\", answered 0\n"
+                               "raw\nid 2, answered 0\n"),
+           "each its own");
+    EXPECT(app_kit_got(&kit,
+                       "{\"type\":\"error\",\"re\":\"the first message of two\",\"code\":\"late\","
+                       "\"reason\":\"it is late\",\"path\":\"\"}\n"
+                       "{\"type\":\"error\",\"re\":2,\"code\":\"late\","
+                       "\"reason\":\"it is late\",\"path\":\"\"}\n"),
+           "each its own");
+    app_kit_end(&kit);
+}
