@@ -31,6 +31,7 @@ struct incoming {
     struct span tag; /* unescaped; size 0: not found */
     enum gyr_opcode opcode;
     bool is_json;
+    bool is_utf8; /* the engine has checked it */
     bool owns_id; /* a member "id" is the message's own: it is no request */
     struct gyr_fault fault;
 };
@@ -75,6 +76,7 @@ int dispatch_message(struct visit *visit, enum gyr_opcode opcode, struct gyr_spa
     in.message = message;
     in.tag = (struct span){0};
     in.opcode = opcode;
+    in.is_utf8 = opcode == GYR_TEXT && (visit->flags & VISIT_F_REPLACED) == 0;
     in.owns_id = false;
     visit->id = (struct gyr_span){0};
     visit->flags &= (uint16_t)~VISIT_F_ANSWERED_ID;
@@ -160,7 +162,7 @@ static int marks_read(struct incoming *in, struct marks *marks, struct gyr_fault
     struct app_core *core = in->visit->core;
     struct json_read how = {
         .schema = &marks_schema,
-        .is_utf8 = in->opcode == GYR_TEXT,
+        .is_utf8 = in->is_utf8,
         .is_lenient = true,
     };
     struct json_message read;
@@ -318,7 +320,7 @@ static int handle_answer(struct incoming *in)
         .form = &in->type->form,
         .tag = in->tag,
         .schema = schema,
-        .is_utf8 = in->opcode == GYR_TEXT,
+        .is_utf8 = in->is_utf8,
     };
     struct json_message read;
     int err = GYR_ERR_MESSAGE;
@@ -342,7 +344,7 @@ static int handler_call(struct incoming *in, const struct plan_handler *handler)
         .form = &in->type->form,
         .tag = in->tag,
         .schema = handler->schema,
-        .is_utf8 = in->opcode == GYR_TEXT,
+        .is_utf8 = in->is_utf8,
         .is_lenient = handler->lenient,
         .is_payload_optional = handler->payload_optional || handler->schema == NULL,
     };

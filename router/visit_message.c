@@ -53,7 +53,8 @@ static int message_hooked(struct visit *visit, enum gyr_opcode opcode, struct gy
  * it. */
 static int message_end(struct visit *visit, int result)
 {
-    unsigned of_message = VISIT_F_ANSWERED_ID | VISIT_F_QUEUE_HIGH | VISIT_F_MESSAGE_KEPT;
+    unsigned of_message =
+        VISIT_F_ANSWERED_ID | VISIT_F_QUEUE_HIGH | VISIT_F_MESSAGE_KEPT | VISIT_F_REPLACED;
     visit->stage = VISIT_OPEN;
     visit->flags &= (uint16_t)~of_message;
     visit->message = (struct gyr_span){0};

@@ -61,3 +61,37 @@ void visit_keeps_the_id_of_a_message_while_an_after_hook_waits(void)
            "each its own");
     app_kit_end(&kit);
 }
+
+/* ---- a message that a hook has replaced ---- */
+
+static int replace_before(struct gyr_hook_call *call)
+{
+    static const char bytes[] = "{\"type\":\"ping\",\"text\":\"\xc3\"}";
+    if (call->message.size != 0 && call->message.ptr[0] == '*') {
+        call->message.ptr = gyr_keep(call->conn, bytes, sizeof(bytes) - 1);
+        call->message.size = sizeof(bytes) - 1;
+    }
+    return 0;
+}
+
+static const struct gyr_resource replaced = {
+    PROBE("replaced"),
+    .handlers = GYR_HANDLERS(GYR_ON(ping, probe_ping), GYR_ON_RAW("raw", take_raw)),
+    .on_unhandled = probe_unhandled,
+    .hooks = GYR_HOOKS(GYR_HOOK("replace", .before_receive = replace_before)),
+};
+static const struct gyr_route replaced_routes[] = {GYR_ROUTE("/", &replaced), {0}};
+
+void visit_checks_what_a_hook_has_put_for_a_message(void)
+{
+    struct app_kit kit;
+    app_kit_init(&kit);
+    app_kit_start(&kit, replaced_routes);
+    (void)app_kit_open(&kit, "/");
+    app_kit_say(&kit, "*");
+    EXPECT(app_kit_noted(&kit, "text utf8 '' tag 'ping' id '' but its bytes have changed\n"),
+           "text is UTF-8 because it was checked, and this was not");
+    app_kit_say(&kit, "{\"type\":\"ping\",\"text\":\"\xc3\xa4\"}");
+    EXPECT(app_kit_noted(&kit, "ping \xc3\xa4\n"), "the next one is itself");
+    app_kit_end(&kit);
+}
