@@ -124,10 +124,20 @@ int visit_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
 int visit_open(struct gyr_conn *conn)
 {
     struct visit *visit = visit_of(conn);
-    if ((visit->flags & VISIT_F_REFUSE_CLOSE) == 0) {
-        visit->flags |= VISIT_F_ACCEPTED;
-        visit->stage = VISIT_OPEN;
+    const struct gyr_resource *type;
+    if ((visit->flags & VISIT_F_REFUSE_CLOSE) != 0) {
+        return 0;
     }
+    (void)visit_innermost(visit, &type);
+    if (UNLIKELY(type == NULL)) {
+        /* A function has accepted by itself where there is no resource, or none was made: nobody
+         * is there for the messages. */
+        visit->flags |= VISIT_F_REFUSE_CLOSE;
+        visit_failed(visit, GYR_ERR_STATE, "gyr_upgrade", NULL, NULL);
+        return GYR_ERR_STATE;
+    }
+    visit->flags |= VISIT_F_ACCEPTED;
+    visit->stage = VISIT_OPEN;
     return 0;
 }
 

@@ -95,3 +95,93 @@ void visit_checks_what_a_hook_has_put_for_a_message(void)
     EXPECT(app_kit_noted(&kit, "ping \xc3\xa4\n"), "the next one is itself");
     app_kit_end(&kit);
 }
+
+/* ---- who upgrades by himself ---- */
+
+static int upgrade_get(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)self, (void)request;
+    return gyr_upgrade(conn, NULL);
+}
+
+static int upgrade_before(struct gyr_hook_call *call)
+{
+    int err = gyr_upgrade(call->conn, NULL);
+    return err < 0 ? err : GYR_SKIP;
+}
+
+static void room_disconnect(struct gyr_conn *conn, void *self, uint16_t close_code,
+                            struct gyr_span reason)
+{
+    (void)self, (void)reason;
+    visit_trace(conn, "disconnect:%u", close_code);
+}
+
+static int room_text(struct gyr_conn *conn, void *self, struct gyr_span message)
+{
+    (void)self, (void)message;
+    visit_trace(conn, "text");
+    return 0;
+}
+
+static int room_create(struct gyr_conn *conn, void *self)
+{
+    (void)self;
+    visit_trace(conn, "create");
+    return 0;
+}
+
+static void room_destroy(struct gyr_conn *conn, void *self)
+{
+    (void)self;
+    visit_trace(conn, "destroy");
+}
+
+#define ROOM                                                                          \
+    .create = room_create, .destroy = room_destroy, .on_disconnect = room_disconnect, \
+    .on_text = room_text
+
+static const struct gyr_resource room = {GYR_RESOURCE_PLAIN("room"), ROOM};
+static const struct gyr_resource over = {
+    GYR_RESOURCE_PLAIN("over"),
+    ROOM,
+    .children = GYR_ROUTES(GYR_ROUTE_HTTP("plain", GYR_METHODS(GYR_GET(upgrade_get))),
+                           GYR_ROUTE("room", &room)),
+};
+static const struct gyr_route upgrade_routes[] = {
+    GYR_ROUTE_HTTP("/plain", GYR_METHODS(GYR_GET(upgrade_get))), GYR_ROUTE("/over", &over), {0}};
+
+static void expect_no_socket(struct visit_kit *visit_kit, const char *path, const char *trace)
+{
+    struct kit *kit = &visit_kit->kit;
+    visit_kit_upgrade(visit_kit, path, "");
+    EXPECT_OUTPUT(kit, KIT_101_WITH("") "\x88\x02\x03\xf3", path);
+    KIT_FRAME(kit, 0x81, "hi");
+    KIT_FRAME(kit, 0x88, "\x03\xf3");
+    EXPECT_TRACE(visit_kit, trace, path);
+}
+
+void visit_gives_no_messages_to_what_was_not_made_for_them(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, upgrade_routes);
+    expect_no_socket(&visit_kit, "/plain", "");
+    expect_no_socket(&visit_kit, "/over/plain", "create destroy");
+    visit_kit_end(&visit_kit);
+}
+
+void visit_gives_no_messages_to_a_resource_that_a_hook_has_skipped(void)
+{
+    static const struct gyr_hook hooks[] = {GYR_HOOK("upgrade", .before_connect = upgrade_before),
+                                            {0}};
+    struct visit_kit visit_kit;
+    struct gyr_error error;
+    visit_kit_init(&visit_kit);
+    visit_kit_app(&visit_kit);
+    EXPECT_INT(gyr_app_routes(visit_kit.app, "", upgrade_routes), 0, "routes");
+    EXPECT_INT(gyr_app_hooks(visit_kit.app, NULL, hooks, &error), 0, "hooks");
+    visit_kit_start(&visit_kit);
+    expect_no_socket(&visit_kit, "/over/room", "");
+    expect_no_socket(&visit_kit, "/plain", "");
+    visit_kit_end(&visit_kit);
+}
