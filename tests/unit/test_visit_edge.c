@@ -185,3 +185,32 @@ void visit_gives_no_messages_to_a_resource_that_a_hook_has_skipped(void)
     expect_no_socket(&visit_kit, "/plain", "");
     visit_kit_end(&visit_kit);
 }
+
+/* ---- gifts and refusals at once ---- */
+
+static int give_and_refuse(struct gyr_conn *conn, void *self)
+{
+    char text[32];
+    (void)self;
+    memset(text, 'x', sizeof(text));
+    EXPECT_INT(gyr_give(conn, "nothing", self), GYR_ERR_NOT_FOUND, "nobody knows it");
+    return gyr_refuse(conn, 404, (struct gyr_span){text, sizeof(text)});
+}
+
+static const struct gyr_resource giver = {
+    GYR_RESOURCE_PLAIN("giver"),
+    .give = give_and_refuse,
+    .children = GYR_ROUTES(GYR_ROUTE("room", &room)),
+};
+static const struct gyr_route giver_routes[] = {GYR_ROUTE("/giver", &giver), {0}};
+
+void visit_names_a_gift_that_nobody_knows_though_it_was_refused_too(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, giver_routes);
+    visit_kit.told = true;
+    visit_kit_upgrade(&visit_kit, "/giver/room", "");
+    EXPECT_INT(visit_kit_status(&visit_kit), 500, "a mistake of the service");
+    EXPECT_TRACE(&visit_kit, "!give:giver.nothing-5005", "its name");
+    visit_kit_end(&visit_kit);
+}
