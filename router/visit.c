@@ -213,8 +213,8 @@ void visit_cancel(struct visit *visit)
 void *visit_innermost(const struct visit *visit, const struct gyr_resource **type)
 {
     const struct plan_route *route = visit->route;
-    if (route->level_count == 0 || visit->made_count != route->level_count || route->is_plain ||
-        route->factory != NULL) {
+    bool made = visit->made_count == route->level_count && visit->stage != VISIT_CREATE;
+    if (route->level_count == 0 || !made || route->is_plain || route->factory != NULL) {
         *type = NULL;
         return NULL;
     }

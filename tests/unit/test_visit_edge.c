@@ -214,3 +214,38 @@ void visit_names_a_gift_that_nobody_knows_though_it_was_refused_too(void)
     EXPECT_TRACE(&visit_kit, "!give:giver.nothing-5005", "its name");
     visit_kit_end(&visit_kit);
 }
+
+/* ---- what comes while the innermost is being made ---- */
+
+static int wait_create(struct gyr_conn *conn, void *self)
+{
+    (void)self;
+    gyr_conn_timer(conn, 100);
+    visit_trace(conn, "create");
+    return GYR_PENDING;
+}
+
+static void room_timer(struct gyr_conn *conn, void *self)
+{
+    (void)self;
+    visit_trace(conn, "timer");
+}
+
+static const struct gyr_resource slow = {GYR_RESOURCE_PLAIN("slow"), .create = wait_create,
+                                         .on_timer = room_timer, .on_text = room_text};
+static const struct gyr_route slow_routes[] = {GYR_ROUTE("/", &slow), {0}};
+
+void visit_calls_nothing_of_a_resource_that_is_being_made(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, slow_routes);
+    visit_kit_upgrade(&visit_kit, "/", "");
+    kit_advance(&visit_kit.kit, 200);
+    EXPECT_TRACE(&visit_kit, "create", "it is not made yet");
+    EXPECT_INT(gyr_finish(kit_conn(&visit_kit.kit), 0), 0, "it is");
+    kit_run(&visit_kit.kit);
+    gyr_conn_timer(kit_conn(&visit_kit.kit), 100);
+    kit_advance(&visit_kit.kit, 200);
+    EXPECT_TRACE(&visit_kit, "timer", "then it gets them");
+    visit_kit_end(&visit_kit);
+}
