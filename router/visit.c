@@ -22,6 +22,7 @@ int visit_request(struct gyr_conn *conn, const struct gyr_request *request)
 {
     struct app_core *core = app_core_of(gyr_conn_core(conn));
     struct http_target target;
+    arena_reset(&core->arena); /* of what gyr_conn_decode has put there, for others */
     http_find(core->plan, request, &target);
     if (target.status != ROUTE_FOUND) {
         return http_respond_unrouted(conn, request, &target);
@@ -118,6 +119,7 @@ int visit_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
     if (visit->stage != VISIT_ANSWERED || type == NULL || type->on_body == NULL) {
         return 0;
     }
+    arena_reset(&visit->core->arena);
     return http_body_result(visit, type->on_body(conn, self, piece, last));
 }
 
@@ -246,6 +248,7 @@ void visit_mail(struct gyr_conn *conn, void *mail)
     struct visit *visit = conn != NULL ? visit_of(conn) : NULL;
     void *self = visit != NULL ? visit_innermost(visit, &type) : NULL;
     if (visit != NULL && type != NULL && type->on_mail != NULL) {
+        arena_reset(&visit->core->arena);
         type->on_mail(conn, self, mail);
     }
 }
@@ -256,6 +259,7 @@ void visit_timer(struct gyr_conn *conn)
     struct visit *visit = visit_of(conn);
     void *self = visit != NULL ? visit_innermost(visit, &type) : NULL;
     if (visit != NULL && type != NULL && type->on_timer != NULL) {
+        arena_reset(&visit->core->arena);
         type->on_timer(conn, self);
     }
 }

@@ -249,3 +249,56 @@ void visit_calls_nothing_of_a_resource_that_is_being_made(void)
     EXPECT_TRACE(&visit_kit, "timer", "then it gets them");
     visit_kit_end(&visit_kit);
 }
+
+/* ---- memory of requests ---- */
+
+static int decode_get(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    static const char text[] = "{\"text\":\"a\\n\"}";
+    struct ping ping;
+    struct gyr_fault fault;
+    (void)self, (void)request;
+    int err = gyr_conn_decode(conn, &ping_schema, (struct gyr_span){text, sizeof(text) - 1}, false,
+                              &ping, &fault);
+    return err < 0 ? err : gyr_respond_text(conn, 200, "text/plain", ping.text);
+}
+
+static void decode_timer(struct gyr_conn *conn, void *self)
+{
+    static const char text[] = "{\"text\":\"a\\n\"}";
+    struct ping ping;
+    struct gyr_fault fault;
+    (void)self;
+    visit_trace(conn, "%d",
+                gyr_conn_decode(conn, &ping_schema, (struct gyr_span){text, sizeof(text) - 1},
+                                false, &ping, &fault));
+    gyr_conn_timer(conn, 10);
+}
+
+static const struct gyr_resource ticking = {GYR_RESOURCE_PLAIN("ticking"), .on_timer = decode_timer,
+                                            .on_text = room_text};
+static const struct gyr_route decode_routes[] = {
+    GYR_ROUTE_HTTP("/", GYR_METHODS(GYR_GET(decode_get))), GYR_ROUTE("/ticking", &ticking), {0}};
+
+void visit_gives_back_what_was_decoded_outside_of_messages(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_init(&visit_kit);
+    visit_kit.options.decoded_size_max = 8192;
+    visit_kit_app(&visit_kit);
+    EXPECT_INT(gyr_app_routes(visit_kit.app, "", decode_routes), 0, "routes");
+    visit_kit_start(&visit_kit);
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    kit_connect(&visit_kit.kit);
+    for (unsigned i = 0; i < 200; i++) {
+        kit_input(&visit_kit.kit, request, sizeof(request) - 1);
+        EXPECT_INT(visit_kit_status(&visit_kit), 200, "each as the first");
+    }
+    visit_kit_upgrade(&visit_kit, "/ticking", "");
+    gyr_conn_timer(kit_conn(&visit_kit.kit), 10);
+    for (unsigned i = 0; i < 200; i++) {
+        kit_advance(&visit_kit.kit, 20);
+        EXPECT_TRACE(&visit_kit, "0", "each as the first");
+    }
+    visit_kit_end(&visit_kit);
+}
