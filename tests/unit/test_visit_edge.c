@@ -302,3 +302,58 @@ void visit_gives_back_what_was_decoded_outside_of_messages(void)
     }
     visit_kit_end(&visit_kit);
 }
+
+/* ---- questions before somebody is there for the answer ---- */
+
+static int on_answer(struct gyr_conn *conn, void *self, const struct ping *answer,
+                     const struct gyr_fault *fault, void *arg)
+{
+    (void)answer, (void)fault, (void)arg;
+    visit_trace(conn, self == gyr_self(conn, 0) ? "answer" : "answer of another");
+    return 0;
+}
+
+static int ask_now(struct gyr_conn *conn, void *self)
+{
+    const struct ping question = {.text = GYR_SPAN("?")};
+    (void)self;
+    visit_trace(conn, "%d", GYR_ASK(conn, ping, &question, ping, 1000, on_answer, NULL));
+    return 0;
+}
+
+static int ask_guard(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)request;
+    return ask_now(conn, self);
+}
+
+static int ping_take(struct gyr_conn *conn, void *self, const struct ping *ping)
+{
+    (void)conn, (void)self, (void)ping;
+    return 0;
+}
+
+static const struct gyr_resource asked = {
+    GYR_RESOURCE(probe),
+    .create = ask_now,
+    .guard = ask_guard,
+    .handlers = GYR_HANDLERS(GYR_ON(ping, ping_take)),
+};
+static const struct gyr_resource asking = {
+    GYR_RESOURCE(ping),
+    .create = ask_now,
+    .handlers = GYR_HANDLERS(GYR_ON(ping, ping_take)),
+    .children = GYR_ROUTES(GYR_ROUTE("x", &asked)),
+};
+static const struct gyr_route asking_routes[] = {GYR_ROUTE("/", &asking), {0}};
+
+void visit_asks_nothing_before_its_resource_is_made(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, asking_routes);
+    visit_kit_upgrade(&visit_kit, "/x", "");
+    EXPECT_TRACE(&visit_kit, "-5003 -5003 0", "the answer would come to what is not there");
+    kit_reset(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "answer", "at the end");
+    visit_kit_end(&visit_kit);
+}
