@@ -395,3 +395,60 @@ void visit_takes_content_that_is_larger_than_a_message_may_be(void)
     }
     visit_kit_end(&visit_kit);
 }
+
+/* ---- a response that has ended, and a hook that waits behind it ---- */
+
+static int stream_get(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    struct gyr_response response = {.size = sizeof(response), .status_code = 200};
+    (void)self, (void)request;
+    int err = gyr_respond_begin(conn, &response);
+    if (err >= 0) {
+        err = gyr_respond_part(conn, GYR_SPAN("x"));
+    }
+    return err < 0 ? err : gyr_respond_end(conn);
+}
+
+static void on_cancel(void *arg)
+{
+    visit_trace(arg, "cancel");
+}
+
+static int inner_after(struct gyr_hook_call *call)
+{
+    gyr_on_cancel(call->conn, on_cancel, call->conn);
+    visit_trace(call->conn, "inner");
+    return GYR_PENDING;
+}
+
+static int outer_after(struct gyr_hook_call *call)
+{
+    visit_trace(call->conn, "outer");
+    return 0;
+}
+
+static const struct gyr_resource streaming = {
+    GYR_RESOURCE_PLAIN("streaming"),
+    .methods = GYR_METHODS(GYR_GET(stream_get)),
+    .hooks = GYR_HOOKS(GYR_HOOK("outer", .after_connect = outer_after),
+                       GYR_HOOK("inner", .after_connect = inner_after)),
+};
+static const struct gyr_route streaming_routes[] = {GYR_ROUTE("/", &streaming), {0}};
+
+void visit_waits_for_a_hook_though_the_response_has_ended(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, streaming_routes);
+    visit_kit_get(&visit_kit, "GET", "/");
+    EXPECT_INT(visit_kit_status(&visit_kit), 200, "answered");
+    EXPECT_TRACE(&visit_kit, "inner", "it waits");
+    struct gyr_conn *conn = kit_conn(&visit_kit.kit);
+    EXPECT_INT(conn != NULL && gyr_finish(conn, 0) == 0, true, "until it is told");
+    kit_run(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "outer", "and then the next one");
+    visit_kit_get(&visit_kit, "GET", "/");
+    EXPECT_TRACE(&visit_kit, "inner", "it waits");
+    kit_reset(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "cancel", "or the connection ends");
+    visit_kit_end(&visit_kit);
+}
