@@ -452,3 +452,55 @@ void visit_waits_for_a_hook_though_the_response_has_ended(void)
     EXPECT_TRACE(&visit_kit, "cancel", "or the connection ends");
     visit_kit_end(&visit_kit);
 }
+
+/* ---- the content that a product takes ---- */
+
+static const struct gyr_resource product_small = {
+    GYR_RESOURCE_PLAIN("small"),
+    .methods = GYR_METHODS(GYR_POST_MSG(ping, ping_answer, .content_size_max = 30))};
+static const struct gyr_resource product_large = {
+    GYR_RESOURCE_PLAIN("large"), .methods = GYR_METHODS(GYR_POST_MSG(ping, ping_answer))};
+
+static int product_choose(struct gyr_conn *conn, void *user, const struct gyr_request *request,
+                          struct gyr_product *product)
+{
+    (void)user, (void)request;
+    product->resource = gyr_param(conn, "which").ptr[0] == 's' ? &product_small : &product_large;
+    return 0;
+}
+
+static const struct gyr_route product_routes[] = {
+    GYR_ROUTE_MADE("/{which}", product_choose, NULL,
+                   GYR_MIXINS({&product_small}, {&product_large})),
+    {0}};
+
+void visit_limits_content_by_the_product_that_was_chosen(void)
+{
+    static const struct {
+        const char *which;
+        const char *framing;
+        const char *content;
+        unsigned status_code;
+    } rows[] = {
+        {"small", "Content-Length: 30", "{\"text\":\"1234567890123456789\"}", 200},
+        {"small", "Content-Length: 31", "{\"text\":\"12345678901234567890\"}", 413},
+        {"large", "Content-Length: 31", "{\"text\":\"12345678901234567890\"}", 200},
+        {"small", "Transfer-Encoding: chunked",
+         "1f\r\n{\"text\":\"12345678901234567890\"}\r\n0\r\n\r\n", 413},
+        {"large", "Transfer-Encoding: chunked",
+         "1f\r\n{\"text\":\"12345678901234567890\"}\r\n0\r\n\r\n", 200},
+    };
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, product_routes);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char request[512];
+        (void)snprintf(
+            request, sizeof(request),
+            "POST /%s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%s\r\n\r\n"
+            "%s",
+            rows[i].which, rows[i].framing, rows[i].content);
+        visit_kit_request(&visit_kit, request);
+        EXPECT_INT(visit_kit_status(&visit_kit), rows[i].status_code, rows[i].which);
+    }
+    visit_kit_end(&visit_kit);
+}
