@@ -52,6 +52,7 @@ static size_t short_write(double value, uint8_t *text)
         return 0;
     }
     unsigned places = POINT_MAX;
+    /* NOLINTNEXTLINE(bugprone-incorrect-roundings): the next line finds out */
     uint64_t number = static_cast<uint64_t>(magnitude * powers[POINT_MAX] + 0.5);
     if (static_cast<double>(number) / powers[POINT_MAX] != magnitude) {
         return 0;
