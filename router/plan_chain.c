@@ -106,8 +106,8 @@ static bool gift_find(struct plan_making *making, const struct gyr_input *row,
             }
             *source = (struct plan_input){
                 .source = PLAN_FROM_GIFT,
-                .level = (uint16_t)i,
-                .index = (uint16_t)k,
+                .level = i,
+                .index = (uint32_t)k,
             };
             return true;
         }
@@ -141,7 +141,7 @@ static bool service_find(struct plan_making *making, const struct gyr_input *row
     for (size_t i = 0; i < plan->service_count; i++) {
         if (strcmp(plan->services[i].name, row->name) == 0) {
             if (type_equals(plan->services[i].type, row->type)) {
-                *source = (struct plan_input){.source = PLAN_FROM_SERVICE, .index = (uint16_t)i};
+                *source = (struct plan_input){.source = PLAN_FROM_SERVICE, .index = (uint32_t)i};
                 return true;
             }
             *other_type = plan->services[i].type;
@@ -150,7 +150,7 @@ static bool service_find(struct plan_making *making, const struct gyr_input *row
     for (size_t i = 0; i < plan->maker_count; i++) {
         if (strcmp(plan->makers[i].name, row->name) == 0) {
             if (type_equals(plan->makers[i].type, row->type)) {
-                *source = (struct plan_input){.source = PLAN_FROM_MAKER, .index = (uint16_t)i};
+                *source = (struct plan_input){.source = PLAN_FROM_MAKER, .index = (uint32_t)i};
                 return true;
             }
             *other_type = plan->makers[i].type;
@@ -260,7 +260,7 @@ static int levels_make(struct plan_making *making, struct plan_route *route,
         const struct made_type *type = &making->types[level->type];
         levels[i] = (struct plan_level){
             .type = &making->plan->types[level->type],
-            .gift_count = (uint16_t)type->gift_count,
+            .gift_count = (uint32_t)type->gift_count,
             .gifts = type->gifts,
             .inputs = level->inputs,
             .input_count = (uint32_t)type->input_count,
