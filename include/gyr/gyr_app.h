@@ -28,12 +28,14 @@
  * This page reads as such a service is written: messages, hooks, resources, routes, the
  * application; and then what its functions may call.
  *
- * Tables end with a row of zeros, and live as long as the application: what GYR_HANDLERS and its kin
- * make belongs outside of functions, for within one C ends it with the function. In C++ they want
- * C++20, and g++ -Wextra wants -Wno-missing-field-initializers. Functions are called on the
- * thread of their connection's core, one at a time for each connection. Unless their text says
- * otherwise they return 0, a negative error, or GYR_PENDING: the result comes later, by gyr_finish
- * on this thread or gyr_complete from any, and until then this connection's next message waits. */
+ * Tables end with a row of zeros, and live as long as the application: what GYR_HANDLERS and its
+ * kin make belongs outside of functions, for within one C ends it with the function. In C++ they
+ * want C++20, and g++ -Wextra wants -Wno-missing-field-initializers.
+ *
+ * Functions are called on the thread of their connection's core, one at a time for each connection.
+ * Unless their text says otherwise they return 0, a negative error, or GYR_PENDING: the result
+ * comes later, by gyr_finish on this thread or gyr_complete from any, and until then this
+ * connection's next message waits. */
 #ifndef GYR_APP_H
 #define GYR_APP_H
 
