@@ -82,7 +82,7 @@ SRC_CXX := $(wildcard base/*.cpp)
 SRC_SIM := $(wildcard tests/sim/main.c)
 SRC_TESTS := $(filter-out $(SRC_SIM),$(foreach dir,. unit sim socket scenarios,$(wildcard tests/$(dir)/*.c)))
 SRC_TESTS := $(patsubst tests/./%,tests/%,$(SRC_TESTS))
-SRC_TESTS_CXX := $(filter-out tests/message_cxx.cpp,$(wildcard tests/*.cpp))
+SRC_TESTS_CXX := $(wildcard tests/*.cpp)
 SRC_EXAMPLES := $(wildcard examples/*.c)
 # examples/NAME_*.c are parts of examples/NAME.c, and examples/common_*.c of all of them.
 EXAMPLE_NAMES := $(foreach name,$(SRC_EXAMPLES:examples/%.c=%),$(if $(findstring _,$(name)),,$(name)))
