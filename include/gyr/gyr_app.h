@@ -28,10 +28,14 @@
  * This page reads as such a service is written: messages, hooks, resources, routes, the
  * application; and then what its functions may call.
  *
- * Tables end with a row of zeros, and live as long as the application. Functions are called on the
- * thread of their connection's core, one at a time for each connection. Unless their text says
- * otherwise they return 0, a negative error, or GYR_PENDING: the result comes later, by gyr_finish
- * on this thread or gyr_complete from any, and until then this connection's next message waits. */
+ * Tables end with a row of zeros, and live as long as the application: what GYR_HANDLERS and its
+ * kin make belongs outside of functions, for within one C ends it with the function. In C++ they
+ * want C++20, and g++ -Wextra wants -Wno-missing-field-initializers.
+ *
+ * Functions are called on the thread of their connection's core, one at a time for each connection.
+ * Unless their text says otherwise they return 0, a negative error, or GYR_PENDING: the result
+ * comes later, by gyr_finish on this thread or gyr_complete from any, and until then this
+ * connection's next message waits. */
 #ifndef GYR_APP_H
 #define GYR_APP_H
 
@@ -245,9 +249,10 @@ struct gyr_value {
     const char *at;
     const void *pointer; /* what resources get; may be NULL */
 };
-#define GYR_VALUE(name_text, type_, pointer_)                                                     \
-    {                                                                                             \
-        .name = name_text, .type = #type_, .at = GYR_AT, .pointer = GYR_POINTER_(type_, pointer_) \
+#define GYR_VALUE(name_text, type_, pointer_)              \
+    {                                                      \
+        .name = (name_text), .type = #type_, .at = GYR_AT, \
+        .pointer = GYR_POINTER_(type_, pointer_)           \
     }
 #define GYR_VALUES(...) GYR_ROWS(gyr_value, __VA_ARGS__)
 
@@ -260,10 +265,10 @@ struct gyr_maker {
     void (*drop)(struct gyr_conn *conn, void *user, void *pointer); /* or NULL */
     void *user;
 };
-#define GYR_MAKER(name_text, type_, make_, drop_, user_)                               \
-    {                                                                                  \
-        .name = name_text, .type = #type_, .at = GYR_AT, .make = make_, .drop = drop_, \
-        .user = user_                                                                  \
+#define GYR_MAKER(name_text, type_, make_, drop_, user_)                                     \
+    {                                                                                        \
+        .name = (name_text), .type = #type_, .at = GYR_AT, .make = (make_), .drop = (drop_), \
+        .user = (user_)                                                                      \
     }
 
 /* What a resource wants: a pointer member of its instance that is filled in before `create`. It
@@ -295,9 +300,9 @@ struct gyr_gift {
     const char *type;
     const char *at;
 };
-#define GYR_GIFT(name_text, type_)                      \
-    {                                                   \
-        .name = name_text, .type = #type_, .at = GYR_AT \
+#define GYR_GIFT(name_text, type_)                        \
+    {                                                     \
+        .name = (name_text), .type = #type_, .at = GYR_AT \
     }
 #define GYR_GIFTS(...) GYR_ROWS(gyr_gift, __VA_ARGS__)
 
@@ -395,7 +400,7 @@ struct gyr_resource {
     .instance_align = (uint32_t) __alignof__(struct type)
 /* Without a structure: `self` is NULL. */
 #define GYR_RESOURCE_PLAIN(name_text) \
-    .size = sizeof(struct gyr_resource), .name = name_text, .at = GYR_AT
+    .size = sizeof(struct gyr_resource), .name = (name_text), .at = GYR_AT
 
 /* ---- 6. Routes ------------------------------------------------------------------------------- */
 
@@ -821,10 +826,12 @@ template <typename type> constexpr size_t gyr_points_to_(const type *)
                            : (fn)))
 #define GYR_IS_(message, value) \
     _Generic((value), struct message * : (value), const struct message * : (value))
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type takes none */
 #define GYR_POINTER_(type, pointer) \
     _Generic((pointer), type * : (pointer), const type * : (pointer), void * : (pointer))
 #define GYR_POINTS_TO_(type, pointer) \
     _Generic((pointer), type * : (size_t)0, const type * : (size_t)0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 #endif
 
 #endif
