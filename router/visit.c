@@ -179,6 +179,7 @@ static void visit_end(struct visit *visit, uint16_t close_code, struct gyr_span 
         hook_disconnect(visit, close_code);
         const struct gyr_resource *type;
         void *self = visit_innermost(visit, &type);
+        ASSERT(type != NULL); /* who was accepted was made */
         if (type->on_disconnect != NULL) {
             type->on_disconnect(conn, self, close_code, reason);
         }
@@ -359,7 +360,7 @@ void *gyr_keep(struct gyr_conn *conn, const void *bytes, size_t size)
 
 void *gyr_self(const struct gyr_conn *conn, unsigned levels_above)
 {
-    const struct visit *visit = visit_of((struct gyr_conn *)(uintptr_t)conn);
+    const struct visit *visit = visit_of(conn);
     const struct plan_route *route = visit->route;
     if (levels_above >= route->level_count || route->factory != NULL) {
         return NULL;
@@ -371,7 +372,7 @@ void *gyr_self(const struct gyr_conn *conn, unsigned levels_above)
 
 const struct gyr_resource *gyr_conn_resource(const struct gyr_conn *conn)
 {
-    const struct visit *visit = visit_of((struct gyr_conn *)(uintptr_t)conn);
+    const struct visit *visit = visit_of(conn);
     const struct plan_route *route = visit->route;
     return route->level_count != 0 && route->factory == NULL ? visit_type(visit)->declared : NULL;
 }
