@@ -166,7 +166,7 @@ struct gyr_http_handler {
     }
 /* int function(struct gyr_conn *conn, void *self, const struct MESSAGE *content): content in JSON,
  * decoded. What does not fit is answered with 400 and an error in JSON, what is no JSON by its
- * Content-Type with 415. */
+ * Content-Type, or has none, with 415. */
 #define GYR_HTTP_MSG(method_, message, function_, ...)                                    \
     {                                                                                     \
         .name = #function_, .at = GYR_AT, .method = method_, .schema = &message##_schema, \
@@ -237,7 +237,8 @@ struct gyr_hook {
     }
 #define GYR_HOOKS(...) GYR_ROWS(gyr_hook, __VA_ARGS__)
 
-/* Returned by before_receive: the message is dealt with; no handler runs. */
+/* Returned by before_receive: the message is dealt with; no handler runs. Returned by
+ * before_connect: the hook has answered the request by itself. */
 #define GYR_SKIP 4
 
 /* ---- 4. Services and other inputs ------------------------------------------------------------ */
@@ -377,7 +378,7 @@ struct gyr_resource {
     const struct gyr_http_handler *methods;
     int (*on_body)(struct gyr_conn *conn, void *self, struct gyr_span piece, bool last);
 
-    /* As those of struct gyr_service. */
+    /* As those of struct gyr_service. Mail for a connection that has gone is brought to nobody. */
     void (*on_drain)(struct gyr_conn *conn, void *self);
     void (*on_timer)(struct gyr_conn *conn, void *self);
     void (*on_mail)(struct gyr_conn *conn, void *self, void *mail);
@@ -404,7 +405,8 @@ struct gyr_resource {
 
 /* ---- 6. Routes ------------------------------------------------------------------------------- */
 
-/* What a factory has chosen. */
+/* What a factory has chosen. It is called behind the application's before_connect hooks, before any
+ * resource of the chain is made. */
 struct gyr_product {
     const struct gyr_resource *resource; /* one of the route's `products` */
     const struct gyr_value *values;      /* instead of the route's; or NULL */
@@ -604,7 +606,7 @@ GYR_API GYR_MUST_CHECK int gyr_param_int(const struct gyr_conn *conn, const char
 GYR_API GYR_MUST_CHECK int gyr_param_uint(const struct gyr_conn *conn, const char *name,
                                           uint64_t *value);
 /* In before_connect: add or replace one; copied. GYR_ERR_STATE elsewhere, GYR_ERR_MEMORY,
- * GYR_ERR_LIMIT past 16. `name` must live as long as the connection. */
+ * GYR_ERR_LIMIT past 16 in all. `name` must live as long as the connection. */
 GYR_API GYR_MUST_CHECK int gyr_set_param(struct gyr_conn *conn, const char *name,
                                          struct gyr_span value);
 /* A parameter of the query, "a=1&b=x%20y": decoded ('+' is a space) into `text`, without a NUL.
