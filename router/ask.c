@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Questions to the client (section 11 of gyr/gyr_app.h). A question lives on the heap of its core
- * and hangs on its visit, until it is answered, its time has passed or the connection ends:
+/* Questions to the client (section 11 of gyr/gyr_app.h). A question lives on the heap of its
+ * core and hangs on its visit, until it is answered, its time has passed or the connection ends:
  *
  *   gyr_ask -> waiting -> ask_finish: answered (dispatch.c), too late (ask_on_timer),
  *                                     the end (dispatch_end)
  *
- * Ids are numbers that a core uses once, so that a late answer finds nobody, never somebody else. */
+ * Ids are numbers that a core uses once: a late answer finds nobody, never somebody else. */
 #include "router/ask.h"
 
 #include "engine/engine.h"

@@ -70,6 +70,18 @@ static void check_bases(struct plan_making *making, const struct made_type *type
                      "the resource \"%s\" and its bases are %u; they may be %d", type->own.name,
                      count, DECLARE_BASES_MAX);
     }
+    for (const struct gyr_mixin *mixin = type->own.mixins; mixin != NULL && mixin->resource != NULL;
+         mixin++) {
+        const struct gyr_resource *mixed =
+            &making->types[plan_type_of(making, mixin->resource)].own;
+        if (mixed->instance_size > type->own.instance_size) {
+            mistakes_add(making->mistakes, type->own.at,
+                         "the structure of the resource \"%s\" (%u bytes) is smaller than that of "
+                         "its mixin \"%s\" (%u bytes), whose handlers get it; begin both alike",
+                         type->own.name, type->own.instance_size, mixed->name,
+                         mixed->instance_size);
+        }
+    }
     if (type->base == PLAN_NO_TYPE) {
         return;
     }

@@ -187,7 +187,7 @@ static void marks_find(struct incoming *in)
     struct gyr_fault fault;
     struct marks marks;
     if (marks_read(in, &marks, &fault) != 0) {
-        if (reason_is_of_scan(in->fault.reason)) {
+        if (in->message.size != 0 && reason_is_of_scan(in->fault.reason)) {
             in->fault = fault;
         }
         return;
@@ -383,7 +383,8 @@ static int handle_json(struct incoming *in)
         if (tag.is_escaped) {
             tag_unescaped(in, tag.raw);
         } else {
-            in->tag = tag.raw;
+            in->tag.ptr = tag.raw.ptr; /* one by one, as they were stored just now */
+            in->tag.size = tag.raw.size;
         }
     }
     if (visit->asks != NULL && is_answer(in)) {

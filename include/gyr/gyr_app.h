@@ -707,7 +707,8 @@ GYR_API GYR_MUST_CHECK int gyr_respond_error(struct gyr_conn *conn, unsigned sta
                                              const char *path);
 
 #ifdef __cplusplus
-#define GYR_VALUE_OF_(message, ...) (gyr_address_<message>(message{__VA_ARGS__}))
+#define GYR_VALUE_OF_(message, ...) \
+    (gyr_address_<struct message>(gyr_type_<struct message>::type{__VA_ARGS__}))
 #else
 #define GYR_VALUE_OF_(message, ...) (&(const struct message){__VA_ARGS__})
 #endif
@@ -782,6 +783,9 @@ inline gyr_any_fn gyr_answered_(int (*fn)(gyr_conn *, void *, const answer *, co
 {
     return reinterpret_cast<gyr_any_fn>(fn);
 }
+template <typename message> struct gyr_type_ {
+    typedef message type;
+};
 template <typename message> inline const message *gyr_address_(const message &value)
 {
     return &value;
