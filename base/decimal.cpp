@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <system_error>
 
 #define EXACT_DIGITS_MAX 15 /* of which every number is a double, and one that no other rounds to */
@@ -64,22 +65,25 @@ static size_t short_write(double value, uint8_t *text)
     if (places == 0 && magnitude >= INTEGER_MAX) {
         return 0;
     }
-    uint8_t backwards[DECIMAL_SIZE_MAX];
-    size_t count = 0;
-    for (unsigned digit = 0; number != 0 || digit <= places; digit++) {
-        if (digit == places && places != 0) {
-            backwards[count++] = '.';
-        }
-        backwards[count++] = static_cast<uint8_t>('0' + number % 10);
+    uint8_t buffer[2 * DECIMAL_SIZE_MAX] = {};
+    uint8_t *end = buffer + DECIMAL_SIZE_MAX;
+    uint8_t *at = end;
+    for (; places > 0; places--) {
+        *--at = static_cast<uint8_t>('0' + number % 10);
         number /= 10;
+        if (places == 1) {
+            *--at = '.';
+        }
     }
+    do {
+        *--at = static_cast<uint8_t>('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
     if (value < 0) {
-        backwards[count++] = '-';
+        *--at = '-';
     }
-    for (size_t i = 0; i < count; i++) {
-        text[i] = backwards[count - 1 - i];
-    }
-    return count;
+    memcpy(text, at, DECIMAL_SIZE_MAX); /* all of it, since that is two instructions */
+    return static_cast<size_t>(end - at);
 }
 
 int decimal_read(const uint8_t *text, size_t size, double *value)
