@@ -140,6 +140,12 @@ int route_check(const struct gyr_route *route, struct gyr_error *error)
                          "that it may choose",
                          route->path);
     }
+    if (route->factory == NULL && (route->products != NULL || route->user != NULL)) {
+        return ERROR_SET(error, GYR_ERR_ARGUMENT,
+                         "the route \"%s\" has products, or a `user`, but no factory; use "
+                         "GYR_ROUTE_MADE",
+                         route->path);
+    }
     if (route->methods != NULL && route->methods[0].method == 0) {
         return ERROR_SET(error, GYR_ERR_ARGUMENT,
                          "the methods of the route \"%s\" are an empty table; add a row",

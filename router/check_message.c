@@ -237,11 +237,16 @@ static const struct gyr_message_ref *listed(const struct plan_making *making,
 
 static bool is_handled(const struct plan_type *merged, struct span tag)
 {
-    uint8_t name[TAG_NAME_SIZE(TAG_SIZE_MAX)];
-    if (merged->tags != NULL && perfect_hash_find(merged->tags, tag) != PERFECT_HASH_NONE) {
+    uint8_t name[TAG_NAME_SIZE(TAG_SIZE_MAX) + PERFECT_HASH_PADDING] = {0};
+    if (tag.size > TAG_SIZE_MAX) {
+        return false;
+    }
+    memcpy(name, tag.ptr, tag.size); /* bytes behind a tag of a schema are not to be read */
+    if (merged->tags != NULL &&
+        perfect_hash_find(merged->tags, span_of(name, tag.size)) != PERFECT_HASH_NONE) {
         return true;
     }
-    return merged->names != NULL && tag.size <= TAG_SIZE_MAX &&
+    return merged->names != NULL &&
            perfect_hash_find(merged->names, span_of(name, tag_name_write(tag, name))) !=
                PERFECT_HASH_NONE;
 }

@@ -38,7 +38,7 @@ void http_find(const struct plan *plan, const struct gyr_request *request,
     struct span path = span_of(path_public.ptr, path_public.size);
     bool handshake = gyr_request_is_upgrade(request);
     target->method = handshake ? (enum gyr_method)0 : method_of(request);
-    uint16_t bit = handshake ? (uint16_t)ROUTE_WEBSOCKET : METHOD_BIT(target->method);
+    uint16_t bit = (uint16_t)(handshake ? ROUTE_WEBSOCKET : METHOD_BIT(target->method));
     target->status = route_find(plan->table, path, bit, &target->match);
     /* A HEAD is answered as the GET (RFC 9110 section 9.3.2), and so is a handshake where there is
      * no WebSocket: a server may ignore it (section 7.8). */

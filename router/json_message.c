@@ -121,6 +121,8 @@ static inline int message_end(struct json_reader *reader, const uint8_t *begin, 
         at = json_fail(reader, GYR_REASON_NO_TAG);
     }
     if (UNLIKELY(at == NULL)) {
+        reader->message->id.size = 0;
+        reader->message->answer.size = 0;
         if (begin != NULL && form != NULL) {
             ids_find(reader, begin + 1);
         }
@@ -326,14 +328,17 @@ static void ids_find(struct json_reader *reader, const uint8_t *at)
             return;
         }
         struct span *place = id_place(reader->message, name);
+        const uint8_t *next = scan_blanks(behind);
+        if (*next != ',' && *next != '}') {
+            return;
+        }
         if (place != NULL && is_id(at, behind)) {
             *place = span_of(at, (size_t)(behind - at));
         }
-        at = scan_blanks(behind);
-        if (*at != ',') {
+        if (*next == '}') {
             return;
         }
-        at = scan_blanks(at + 1);
+        at = scan_blanks(next + 1);
     }
 }
 

@@ -15,7 +15,8 @@ struct gathering {
 static int input_make(struct plan_making *making, const struct gyr_input *row, bool is_product,
                       struct plan_input *input);
 static void values_check(struct plan_making *making, const struct made_level *level);
-static int levels_make(struct plan_making *making, struct plan_route *route);
+static int levels_make(struct plan_making *making, struct plan_route *route,
+                       struct plan_level **levels);
 static int hooks_make(struct plan_making *making, enum gyr_hook_event event, unsigned depth,
                       struct plan_hooks *hooks);
 static void hooks_gather(const struct plan_making *making, unsigned depth,
@@ -95,7 +96,7 @@ static bool gift_find(struct plan_making *making, const struct gyr_input *row,
             if (strcmp(gift->name, row->name) != 0) {
                 continue;
             }
-            struct span key = span_of(&type->gifts[k], sizeof(const struct gyr_gift *));
+            struct span key = span_of_address((const void *const *)&type->gifts[k]);
             if (text_map_add(&making->gifts, key, 0) == GYR_ERR_MEMORY) {
                 making->mistakes->out_of_memory = true;
             }
@@ -230,7 +231,8 @@ static void values_check(struct plan_making *making, const struct made_level *le
 
 int plan_chain_make(struct plan_making *making, struct plan_route *route)
 {
-    int err = levels_make(making, route);
+    struct plan_level *levels;
+    int err = levels_make(making, route, &levels);
     if (err == 0) {
         err = hooks_make(making, GYR_BEFORE_CONNECT, making->depth, &route->connect);
     }
@@ -241,12 +243,13 @@ int plan_chain_make(struct plan_making *making, struct plan_route *route)
         err = hooks_make(making, GYR_BEFORE_DISCONNECT, making->depth, &route->disconnect);
     }
     if (err == 0) {
-        layout_make(making, route, (struct plan_level *)(uintptr_t)route->levels);
+        layout_make(making, route, levels);
     }
     return err;
 }
 
-static int levels_make(struct plan_making *making, struct plan_route *route)
+static int levels_make(struct plan_making *making, struct plan_route *route,
+                       struct plan_level **levels_out)
 {
     struct plan_level *levels = pool_alloc(making->pool, making->depth * sizeof(*levels));
     if (levels == NULL) {
@@ -263,6 +266,7 @@ static int levels_make(struct plan_making *making, struct plan_route *route)
             .input_count = (uint32_t)type->input_count,
         };
     }
+    *levels_out = levels;
     route->levels = levels;
     route->level_count = (uint8_t)making->depth;
     return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* State: texts by name that the resources of a chain share. A store is made when it is first needed,
- * and ends when no resource of the connection has it any more. */
+/* State: texts by name that the resources of a chain share. A store is made when it is first
+ * needed, and ends when no resource of the connection has it any more. */
 #include "router/visit_parts.h"
 
 #define STATE_KEY_SIZE_MAX 255

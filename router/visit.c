@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A visit from its request to its end (hop 7 of docs/journey.md): its memory, what the engine calls,
- * and the order in which everything ends.
+/* A visit from its request to its end (hop 7 of docs/journey.md): its memory, what the engine
+ * calls, and the order in which everything ends.
  *
- *   (none) --visit_request--> connect (visit_connect.c) --visit_open--> OPEN --visit_close--> (none)
- *                                   |                     ^  |
- *                                   |    visit_message.c  +--+
- *                                   +--> ANSWERED or refused --visit_done--> (none)
+ *   (none) --visit_request--> connect (visit_connect.c) --visit_open--> OPEN --visit_close--> .
+ *                               |                                      ^  |
+ *                               |                     visit_message.c  +--+
+ *                               +--> ANSWERED or refused --visit_done--> (none)
  *
  * The end comes at any time, also while a function is waited for; then nobody waits any more. */
 #include "router/visit.h"
@@ -162,7 +162,7 @@ void visit_close(struct gyr_conn *conn, uint16_t close_code, struct gyr_span rea
     visit_end(visit_of(conn), close_code, reason);
 }
 
-/* The end: whoever waits is told, then hooks and resources from their point of view, then memory. */
+/* The end: whoever waits is told, then hooks and resources, the innermost first, then memory. */
 static void visit_end(struct visit *visit, uint16_t close_code, struct gyr_span reason)
 {
     struct gyr_conn *conn = visit->conn;

@@ -93,9 +93,7 @@ static int connect_call(struct visit *visit)
 void connect_ended(struct visit *visit, int result)
 {
     visit->cancel = NULL;
-    if (visit->err == 0) {
-        result = visit_refused(visit, result);
-    }
+    result = visit_refused(visit, result);
     if (result == GYR_QUEUE_HIGH) {
         visit->flags |= VISIT_F_QUEUE_HIGH;
     }
@@ -240,7 +238,7 @@ static int connect_conclude(struct visit *visit)
     } else if (handshake && (visit->flags & VISIT_F_SKIPPED) == 0) {
         result = connect_upgrade(visit);
     }
-    if (result == 0 && (visit->flags & VISIT_F_QUEUE_HIGH) != 0 && !handshake) {
+    if (result == 0 && (visit->flags & VISIT_F_QUEUE_HIGH) != 0) {
         result = GYR_QUEUE_HIGH;
     }
     visit->flags &= (uint16_t) ~(VISIT_F_QUEUE_HIGH | VISIT_F_SKIPPED | VISIT_F_REFUSED);

@@ -283,16 +283,19 @@ void scenario_hears(struct scenario_client *client, const char *text, const char
     expect_int(client->opcode, GYR_TEXT, text, file, line);
 }
 
+/* 1005 for a Close without one (RFC 6455 section 7.1.5). */
+static unsigned close_code_of(const struct scenario_client *client)
+{
+    const uint8_t *payload = (const uint8_t *)client->payload;
+    return client->payload_size < 2 ? 1005U : (unsigned)payload[0] << 8 | payload[1];
+}
+
 void scenario_hears_close(struct scenario_client *client, uint16_t code, const char *reason,
                           const char *file, int line)
 {
     (void)scenario_read(client);
     expect_int(client->opcode, OPCODE_CLOSE, "a Close", file, line);
-    uint16_t came =
-        client->payload_size < 2
-            ? 1005
-            : (uint16_t)((uint8_t)client->payload[0] << 8 | (uint8_t)client->payload[1]);
-    expect_int(came, code, "its code", file, line);
+    expect_int(close_code_of(client), code, "its code", file, line);
     expect_text(client->payload_size < 2 ? "" : client->payload + 2, reason, "its reason", file,
                 line);
     scenario_send(client, OPCODE_CLOSE, client->payload, MIN(client->payload_size, (size_t)2));
@@ -304,8 +307,7 @@ void scenario_leave(struct scenario_client *client, uint16_t code, const char *f
     scenario_send_close(client, code, "");
     (void)scenario_read(client);
     expect_int(client->opcode, OPCODE_CLOSE, "a Close is answered", file, line);
-    uint16_t came = (uint16_t)((uint8_t)client->payload[0] << 8 | (uint8_t)client->payload[1]);
-    expect_int(came, code, "with its code", file, line);
+    expect_int(close_code_of(client), code, "with its code", file, line);
     expect_that(scenario_has_ended(client), "then it ends", "end", file, line);
 }
 

@@ -245,9 +245,10 @@ struct gyr_value {
     const char *at;
     const void *pointer; /* what resources get; may be NULL */
 };
-#define GYR_VALUE(name_text, type_, pointer_)                                                     \
-    {                                                                                             \
-        .name = name_text, .type = #type_, .at = GYR_AT, .pointer = GYR_POINTER_(type_, pointer_) \
+#define GYR_VALUE(name_text, type_, pointer_)              \
+    {                                                      \
+        .name = (name_text), .type = #type_, .at = GYR_AT, \
+        .pointer = GYR_POINTER_(type_, pointer_)           \
     }
 #define GYR_VALUES(...) GYR_ROWS(gyr_value, __VA_ARGS__)
 
@@ -260,10 +261,10 @@ struct gyr_maker {
     void (*drop)(struct gyr_conn *conn, void *user, void *pointer); /* or NULL */
     void *user;
 };
-#define GYR_MAKER(name_text, type_, make_, drop_, user_)                               \
-    {                                                                                  \
-        .name = name_text, .type = #type_, .at = GYR_AT, .make = make_, .drop = drop_, \
-        .user = user_                                                                  \
+#define GYR_MAKER(name_text, type_, make_, drop_, user_)                                     \
+    {                                                                                        \
+        .name = (name_text), .type = #type_, .at = GYR_AT, .make = (make_), .drop = (drop_), \
+        .user = (user_)                                                                      \
     }
 
 /* What a resource wants: a pointer member of its instance that is filled in before `create`. It
@@ -295,9 +296,9 @@ struct gyr_gift {
     const char *type;
     const char *at;
 };
-#define GYR_GIFT(name_text, type_)                      \
-    {                                                   \
-        .name = name_text, .type = #type_, .at = GYR_AT \
+#define GYR_GIFT(name_text, type_)                        \
+    {                                                     \
+        .name = (name_text), .type = #type_, .at = GYR_AT \
     }
 #define GYR_GIFTS(...) GYR_ROWS(gyr_gift, __VA_ARGS__)
 
@@ -395,7 +396,7 @@ struct gyr_resource {
     .instance_align = (uint32_t) __alignof__(struct type)
 /* Without a structure: `self` is NULL. */
 #define GYR_RESOURCE_PLAIN(name_text) \
-    .size = sizeof(struct gyr_resource), .name = name_text, .at = GYR_AT
+    .size = sizeof(struct gyr_resource), .name = (name_text), .at = GYR_AT
 
 /* ---- 6. Routes ------------------------------------------------------------------------------- */
 
@@ -707,7 +708,8 @@ GYR_API GYR_MUST_CHECK int gyr_respond_error(struct gyr_conn *conn, unsigned sta
                                              const char *path);
 
 #ifdef __cplusplus
-#define GYR_VALUE_OF_(message, ...) (gyr_address_<message>(message{__VA_ARGS__}))
+#define GYR_VALUE_OF_(message, ...) \
+    (gyr_address_<struct message>(gyr_type_<struct message>::type{__VA_ARGS__}))
 #else
 #define GYR_VALUE_OF_(message, ...) (&(const struct message){__VA_ARGS__})
 #endif
@@ -783,6 +785,9 @@ inline gyr_any_fn gyr_answered_(int (*fn)(gyr_conn *, void *, const answer *, co
 {
     return reinterpret_cast<gyr_any_fn>(fn);
 }
+template <typename message> struct gyr_type_ {
+    typedef message type;
+};
 template <typename message> inline const message *gyr_address_(const message &value)
 {
     return &value;
@@ -818,10 +823,12 @@ template <typename type> constexpr size_t gyr_points_to_(const type *)
                            : (fn)))
 #define GYR_IS_(message, value) \
     _Generic((value), struct message * : (value), const struct message * : (value))
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type takes none */
 #define GYR_POINTER_(type, pointer) \
     _Generic((pointer), type * : (pointer), const type * : (pointer), void * : (pointer))
 #define GYR_POINTS_TO_(type, pointer) \
     _Generic((pointer), type * : (size_t)0, const type * : (size_t)0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 #endif
 
 #endif

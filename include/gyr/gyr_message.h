@@ -28,10 +28,13 @@ extern "C" {
 
 /* Rows of a table that ends with a row of zeros, for initialisers of static objects. */
 #ifdef __cplusplus
-#define GYR_ROWS(type, ...)                                               \
-    ([] {                                                                 \
-        static const struct type rows[] = {__VA_ARGS__ __VA_OPT__(, ){}}; \
-        return static_cast<const struct type *>(rows);                    \
+#define GYR_ROWS(type, ...) GYR_ROWS_NUMBERED_(type, __COUNTER__, __VA_ARGS__)
+/* Rows within rows have names of their own: with -Wshadow nothing is said of them. */
+#define GYR_ROWS_NUMBERED_(type, number, ...) GYR_ROWS_NAMED_(type, number, __VA_ARGS__)
+#define GYR_ROWS_NAMED_(type, number, ...)                                         \
+    ([] {                                                                          \
+        static const struct type rows_##number[] = {__VA_ARGS__ __VA_OPT__(, ){}}; \
+        return static_cast<const struct type *>(rows_##number);                    \
     }())
 #else
 #define GYR_ROWS(type, ...) ((const struct type[]){__VA_ARGS__ __VA_OPT__(, ){0}})

@@ -2,8 +2,8 @@
 /* Fuzzes reading and writing JSON. The first byte says what is compared:
  *
  *   - reading a schema of all kinds, strict or lenient, with a plain decoder over simdjson's DOM:
- *     the same verdict, the same first reason, the same values; and what was read, written, reads as
- *     the same again;
+ *     the same verdict, the same first reason, the same values; and what was read, written, reads
+ *     as the same again;
  *   - the walker's verdict on any bytes with the DOM's;
  *   - the same text as a message by itself and as the payload of an envelope.
  *

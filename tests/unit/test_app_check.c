@@ -69,6 +69,16 @@ static int failure_take(struct gyr_conn *conn, void *self, const struct failure 
     return 0;
 }
 
+struct twice {
+    struct gyr_span text;
+};
+
+static int twice_take(struct gyr_conn *conn, void *self, const struct twice *twice)
+{
+    (void)conn, (void)self, (void)twice;
+    return 0;
+}
+
 static int raw_take(struct gyr_conn *conn, void *self, struct gyr_span payload)
 {
     (void)conn, (void)self, (void)payload;
@@ -253,6 +263,24 @@ void app_check_tells_messages_without_handlers_and_the_other_way_round(void)
         "listed.c:14: the handler \"raw_take\" is of \"more\", which is not among the "
         "messages of the resource \"derived\"; add it there, or remove the handler\n",
         "the base says which there are");
+}
+
+#line 1 "schema.c"
+GYR_MESSAGE(twice, "twice", GYR_MEMBER(twice, text), GYR_MEMBER(twice, text));
+static const struct gyr_resource schema_bad = {
+    GYR_RESOURCE_PLAIN("chat"),
+    .handlers = GYR_HANDLERS(GYR_ON(twice, twice_take)),
+    .messages = GYR_MESSAGES({&twice_schema}),
+    .methods = GYR_METHODS(GYR_POST_MSG(twice, twice_take)),
+};
+#line 400 "tests/unit/test_app_check.c"
+
+void app_check_tells_schemas_that_are_not_sound(void)
+{
+    expect_resource_told(
+        &schema_bad,
+        "schema.c:1: twice.text: the name stands twice (members 1 and 2); rename one\n",
+        "73: once, wherever it is used");
 }
 
 #line 1 "binary.c"

@@ -152,6 +152,25 @@ void plan_type_overrides_what_was_overridden(void)
     plan_kit_end(&kit);
 }
 
+static const struct gyr_resource several = {
+    GYR_RESOURCE_PLAIN("several"),
+    .handlers = GYR_HANDLERS(GYR_ON(say, on_say), GYR_ON_NAMED(say, on_say)),
+};
+static const struct gyr_resource several_new = {
+    GYR_RESOURCE_PLAIN("derived"),
+    .base = &several,
+    .handlers = GYR_HANDLERS(GYR_OVERRIDE(say, on_say, say_new)),
+};
+
+void plan_type_overrides_a_function_wherever_it_stands(void)
+{
+    struct plan_kit kit;
+    plan_kit_resource(&kit, &several_new);
+    plan_expect_text(handler_name(kit_type(&kit), "say"), "say_new", "of its tag");
+    plan_expect_text(kit_type(&kit)->named[0].name, "say_new", "by convention");
+    plan_kit_end(&kit);
+}
+
 static const struct gyr_resource mixed = {
     GYR_RESOURCE_PLAIN("mixed"),
     .handlers = GYR_HANDLERS(GYR_ON_RAW("raw", raw_mixed), GYR_ON_RAW("mixed", raw_mixed)),

@@ -309,6 +309,8 @@ static const struct gyr_resource foreign = {GYR_RESOURCE_PLAIN("foreign")};
 
 static const struct gyr_value chosen_values[] = {
     GYR_VALUE("word", struct word, (struct word *)(void *)texts[CHOSEN]), {0}};
+static const struct gyr_value spare_values[] = {
+    GYR_VALUE("spare", struct word, (struct word *)(void *)texts[NEW]), {0}};
 static const struct gyr_value unknown_values[] = {
     GYR_VALUE("wrod", struct word, (struct word *)(void *)texts[CHOSEN]), {0}};
 static const struct gyr_value mistyped_values[] = {GYR_VALUE("word", struct large, NULL), {0}};
@@ -324,6 +326,9 @@ static int choose(struct gyr_conn *conn, void *user, const struct gyr_request *r
     switch (how.ptr[how.size - 1]) {
     case 'v':
         out->values = chosen_values;
+        return 0;
+    case 's':
+        out->values = spare_values;
         return 0;
     case 'u':
         out->values = unknown_values;
@@ -354,6 +359,9 @@ static const struct gyr_resource above = {
 };
 static const struct gyr_route factory_routes[] = {
     GYR_ROUTE_MADE("/f/{how}", choose, texts[OTHER], GYR_MIXINS({&product}, {&product_large})),
+    GYR_ROUTE_MADE(
+        "/fv/{how}", choose, texts[OTHER], GYR_MIXINS({&product}, {&product_large}),
+        .values = GYR_VALUES(GYR_VALUE("word", struct word, (struct word *)(void *)texts[VALUE]))),
     GYR_ROUTE("/above", &above),
     {0},
 };
@@ -376,6 +384,9 @@ void visit_make_lets_a_factory_choose(void)
     open_is(&visit_kit, "/f/pv", 101, "choose chosen,preset");
     open_is(&visit_kit, "/f/l", 101, "choose large:service");
     open_is(&visit_kit, "/f/lv", 101, "choose large:chosen");
+    open_is(&visit_kit, "/fv/p", 101, "choose value,preset");
+    open_is(&visit_kit, "/fv/pv", 101, "choose chosen,preset");
+    open_is(&visit_kit, "/fv/ps", 101, "choose service,new");
     open_is(&visit_kit, "/above/p", 101, "choose service,preset");
     open_is(&visit_kit, "/above/lv", 101, "choose large:chosen");
     open_is(&visit_kit, "/f/pu", 500, "choose !factory:.-5005");
