@@ -403,14 +403,14 @@ $(O)/%.h.checked: %.h $(B)/flags
 
 # The macros of gyr_message.h warn in no language and compiler that is here, and work in C++.
 check-cxx: lib
-	$(call say,CXX,tests/message_cxx.cpp)
+	$(call say,CXX,tests/cxx/message.cpp)
 	$(Q)set -e; for compiler in gcc clang; do if command -v $$compiler > /dev/null; then \
 	    for language in 'c -std=gnu17' 'c -std=c17' 'c++ -std=c++17' 'c++ -std=c++20'; do \
-	        $$compiler -x $$language -Wall -Wextra -Werror -Iinclude -fsyntax-only tests/message_cxx.cpp; \
+	        $$compiler -x $$language -Wall -Wextra -Werror -Iinclude -fsyntax-only tests/cxx/message.cpp; \
 	    done; fi; done
 	$(Q)$(CXX) -std=c++20 -Wall -Wextra -Werror -Iinclude $(filter -fsanitize% --coverage,$(MODE_FLAGS)) \
-	    -o $(B)/message_cxx tests/message_cxx.cpp $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
-	$(Q)$(if $(filter tsan,$(MODE)),setarch -R) $(B)/message_cxx
+	    -o $(B)/bin/cxx-message tests/cxx/message.cpp $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
+	$(Q)$(if $(filter tsan,$(MODE)),setarch -R) $(B)/bin/cxx-message
 
 check-symbols: lib
 	$(call say,SYMS,)
