@@ -186,7 +186,7 @@ static void marks_find(struct incoming *in)
     struct gyr_fault fault;
     struct marks marks;
     if (marks_read(in, &marks, &fault) != 0) {
-        if (reason_is_of_scan(in->fault.reason)) {
+        if (in->message.size != 0 && reason_is_of_scan(in->fault.reason)) {
             in->fault = fault;
         }
         return;
