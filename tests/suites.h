@@ -1054,6 +1054,7 @@ TEST(send, send_answers_later_by_a_copied_id)
 TEST(send, send_without_memory_says_so_and_goes_on)
 TEST(send, send_closes_a_request_whose_id_cannot_be_kept)
 TEST(send, send_server_publish_refuses_a_server_without_an_application)
+TEST(send, send_publishes_from_any_thread_in_the_form_of_the_application)
 
 SUITE(server)
 TEST(server, server_starts_answers_stops_and_starts_again)

@@ -751,9 +751,10 @@ GYR_API GYR_MUST_CHECK int gyr_answer_to(struct gyr_conn *conn, struct gyr_span 
 /* Ask the client: send a message with an id, and call fn(conn, self, answer, fault, arg) once: with
  * the decoded answer; or with NULL and why there is none: GYR_REASON_TIMEOUT after timeout_ms (1 ms
  * to 24 days); what does not fit the schema; GYR_REASON_REFUSED if the client has sent an error;
- * GYR_REASON_FAILED when the connection ends. GYR_ERR_LIMIT past asks_max; otherwise as
- * gyr_send_msg, and then it is not called. GYR_ASK checks the types: int fn(struct gyr_conn *, void
- * *, const struct ANSWER *, const struct gyr_fault *, void *). No GYR_PENDING. */
+ * GYR_REASON_FAILED when the connection ends. GYR_ERR_LIMIT past asks_max; GYR_ERR_ARGUMENT for a
+ * time limit out of its range; GYR_ERR_STATE where on_text takes what would be the answer;
+ * otherwise as gyr_send_msg, and then it is not called. GYR_ASK checks the types: int fn(struct
+ * gyr_conn *, void *, const struct ANSWER *, const struct gyr_fault *, void *). No GYR_PENDING. */
 GYR_API GYR_MUST_CHECK int gyr_ask(struct gyr_conn *conn, const struct gyr_schema *schema,
                                    const void *value, const struct gyr_schema *answer_schema,
                                    uint32_t timeout_ms, gyr_any_fn fn, void *arg);
