@@ -172,7 +172,6 @@ struct plan {
     size_t service_count;
     const struct gyr_maker *makers;
     size_t maker_count;
-    struct plan_hooks connect; /* of the application alone: for requests that find no route */
     struct json_form form;     /* of the application */
     uint32_t core_data_offset; /* of struct app_core in gyr_core_data */
     struct text_map names;     /* full_name to the index of a route */

@@ -16,10 +16,9 @@ static int input_make(struct plan_making *making, const struct gyr_input *row, b
                       struct plan_input *input);
 static void values_check(struct plan_making *making, const struct made_level *level);
 static int levels_make(struct plan_making *making, struct plan_route *route);
-static int hooks_make(struct plan_making *making, enum gyr_hook_event event, unsigned depth,
+static int hooks_make(struct plan_making *making, enum gyr_hook_event event,
                       struct plan_hooks *hooks);
-static void hooks_gather(const struct plan_making *making, unsigned depth,
-                         struct gathering *gathering);
+static void hooks_gather(const struct plan_making *making, struct gathering *gathering);
 static void hooks_of_level(const struct plan_making *making, unsigned index,
                            struct gathering *gathering);
 static void hooks_take(struct gathering *gathering, const struct gyr_hook *table, uint8_t level);
@@ -232,13 +231,13 @@ int plan_chain_make(struct plan_making *making, struct plan_route *route)
 {
     int err = levels_make(making, route);
     if (err == 0) {
-        err = hooks_make(making, GYR_BEFORE_CONNECT, making->depth, &route->connect);
+        err = hooks_make(making, GYR_BEFORE_CONNECT, &route->connect);
     }
     if (err == 0) {
-        err = hooks_make(making, GYR_BEFORE_RECEIVE, making->depth, &route->receive);
+        err = hooks_make(making, GYR_BEFORE_RECEIVE, &route->receive);
     }
     if (err == 0) {
-        err = hooks_make(making, GYR_BEFORE_DISCONNECT, making->depth, &route->disconnect);
+        err = hooks_make(making, GYR_BEFORE_DISCONNECT, &route->disconnect);
     }
     if (err == 0) {
         layout_make(making, route, (struct plan_level *)(uintptr_t)route->levels);
@@ -270,16 +269,11 @@ static int levels_make(struct plan_making *making, struct plan_route *route)
 
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
-int plan_hooks_global(struct plan_making *making, struct plan_hooks *connect)
-{
-    return hooks_make(making, GYR_BEFORE_CONNECT, 0, connect);
-}
-
-static int hooks_make(struct plan_making *making, enum gyr_hook_event event, unsigned depth,
+static int hooks_make(struct plan_making *making, enum gyr_hook_event event,
                       struct plan_hooks *hooks)
 {
     struct gathering gathering = {.event = event};
-    hooks_gather(making, depth, &gathering);
+    hooks_gather(making, &gathering);
     *hooks = (struct plan_hooks){.count = (uint16_t)gathering.count};
     if (gathering.count == 0) {
         return 0;
@@ -298,7 +292,7 @@ static int hooks_make(struct plan_making *making, enum gyr_hook_event event, uns
         return GYR_ERR_MEMORY;
     }
     gathering = (struct gathering){.event = event, .hooks = made};
-    hooks_gather(making, depth, &gathering);
+    hooks_gather(making, &gathering);
     hooks->hooks = made;
     hooks->data_size = gathering.data_size;
     while (hooks->global_count < hooks->count && made[hooks->global_count].level == PLAN_NO_LEVEL) {
@@ -307,15 +301,14 @@ static int hooks_make(struct plan_making *making, enum gyr_hook_event event, uns
     return 0;
 }
 
-static void hooks_gather(const struct plan_making *making, unsigned depth,
-                         struct gathering *gathering)
+static void hooks_gather(const struct plan_making *making, struct gathering *gathering)
 {
     for (const struct app_hooks *added = making->app->hooks; added != NULL; added = added->next) {
         if (added->resource == NULL) {
             hooks_take(gathering, added->hooks, PLAN_NO_LEVEL);
         }
     }
-    for (unsigned i = 0; i < depth; i++) {
+    for (unsigned i = 0; i < making->depth; i++) {
         hooks_of_level(making, i, gathering);
     }
 }

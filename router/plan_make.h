@@ -111,8 +111,6 @@ MUST_CHECK int plan_inputs_make(struct plan_making *making, bool is_product);
 bool plan_type_wants(const struct made_type *type, const char *name);
 /* Levels, hooks and layout of a route whose chain is making->levels; its template is there. */
 MUST_CHECK int plan_chain_make(struct plan_making *making, struct plan_route *route);
-/* Hooks of the application alone. */
-MUST_CHECK int plan_hooks_global(struct plan_making *making, struct plan_hooks *connect);
 
 /* ---- check.c ---- */
 
