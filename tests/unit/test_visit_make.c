@@ -184,6 +184,54 @@ void visit_make_refuses_who_lacks_what_it_must_have(void)
     visit_kit_end(&visit_kit);
 }
 
+/* ---- what is there meanwhile ---- */
+
+static int outer_looks(struct gyr_conn *conn, void *self)
+{
+    EXPECT(gyr_self(conn, 1) == self, "itself, while it is made");
+    EXPECT(gyr_self(conn, 0) == NULL, "but what lies within is not there yet");
+    EXPECT(gyr_self(conn, 2) == NULL, "and outside is nothing");
+    visit_trace(conn, "outer");
+    return 0;
+}
+
+static int outer_gives(struct gyr_conn *conn, void *self)
+{
+    return outer_looks(conn, self);
+}
+
+static int outer_guards(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)request;
+    return outer_looks(conn, self);
+}
+
+static int inner_looks(struct gyr_conn *conn, void *self)
+{
+    EXPECT(gyr_self(conn, 0) == self && self != NULL, "itself");
+    EXPECT(gyr_self(conn, 1) != NULL && gyr_self(conn, 1) != self, "and its parent");
+    visit_trace(conn, "inner");
+    return 0;
+}
+
+static const struct gyr_resource looks_inner = {GYR_RESOURCE(wants), .create = inner_looks};
+static const struct gyr_resource looks_outer = {
+    GYR_RESOURCE(wants),
+    .create = outer_looks,
+    .guard = outer_guards,
+    .give = outer_gives,
+    .children = GYR_ROUTES(GYR_ROUTE("in", &looks_inner)),
+};
+static const struct gyr_route look_routes[] = {GYR_ROUTE("/out", &looks_outer), {0}};
+
+void visit_make_shows_an_instance_from_its_create_on(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, look_routes);
+    open_is(&visit_kit, "/out/in", 101, "outer outer outer inner");
+    visit_kit_end(&visit_kit);
+}
+
 /* ---- makers ---- */
 
 static int maker_make(struct gyr_conn *conn, void *user, void **pointer)
