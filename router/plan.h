@@ -126,7 +126,6 @@ struct plan_method {
 struct plan_route {
     const struct gyr_route *declared; /* the innermost row */
     struct template *template;        /* owned; the whole path. Of a product: borrowed */
-    const char *router_name;          /* or NULL */
     const char *full_name;            /* "router:route:child", or NULL */
     uint16_t methods;         /* bits 1 << enum gyr_method, and ROUTE_WEBSOCKET. HEAD is among
                                  them where GET is, unless another route of this path has it */

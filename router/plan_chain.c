@@ -281,7 +281,7 @@ static int hooks_make(struct plan_making *making, enum gyr_hook_event event,
     if (gathering.count > UINT16_MAX || gathering.data_size > PLAN_HOOK_DATA_MAX) {
         mistakes_add(making->mistakes, route_place(making->top),
                      "the hooks of a route below \"%s\" are %u with %u bytes of data; they may be "
-                     "%u with %u",
+                     "%u with %u; take some away",
                      making->top->path, gathering.count, gathering.data_size, UINT16_MAX,
                      PLAN_HOOK_DATA_MAX);
         hooks->count = 0;

@@ -41,8 +41,6 @@ struct made_type {
     bool is_readable; /* `own` is there: the size is one */
     enum made_state state;
     uint32_t base; /* PLAN_NO_TYPE: none */
-    uint32_t *mixins;
-    size_t mixin_count;
     struct made_handlers handlers;
     struct plan_method methods[GYR_METHOD_OPTIONS + 1];
     const struct gyr_input **inputs;
