@@ -109,6 +109,7 @@ static int ask_may(const struct visit *visit, uint32_t timeout_ms)
     return count < (asks_max != 0 ? asks_max : ASKS_MAX_DEFAULT) ? 0 : GYR_ERR_LIMIT;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the question, its answer, and who is told */
 int gyr_ask(struct gyr_conn *conn, const struct gyr_schema *schema, const void *value,
             const struct gyr_schema *answer_schema, uint32_t timeout_ms, gyr_any_fn fn, void *arg)
 {

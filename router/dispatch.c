@@ -17,8 +17,7 @@
 #include "router/send.h"
 #include "router/tag_name.h"
 
-#define VALUE_ALIGN  16 /* of decoded structures: as malloc has it */
-#define NAME_PADDING 16 /* readable bytes behind a name that is looked up */
+#define VALUE_ALIGN 16 /* of decoded structures: as malloc has it */
 
 typedef int (*typed_fn)(struct gyr_conn *conn, void *self, const void *message);
 typedef int (*untyped_fn)(struct gyr_conn *conn, void *self, struct gyr_span payload);
@@ -256,22 +255,22 @@ static int scan_refused(struct incoming *in, int status)
  * out: no handler has it. */
 static void tag_unescaped(struct incoming *in, struct span raw)
 {
-    uint8_t *bytes = arena_alloc(&in->visit->core->arena, TAG_SIZE_MAX + NAME_PADDING, 1);
+    uint8_t *bytes = arena_alloc(&in->visit->core->arena, TAG_SIZE_MAX + PERFECT_HASH_PADDING, 1);
     size_t size = 0;
     if (bytes != NULL && tag_unescape(raw, bytes, &size) == 0) {
-        memset(bytes + size, 0, NAME_PADDING);
+        memset(bytes + size, 0, PERFECT_HASH_PADDING);
         in->tag = span_of(bytes, size);
     }
 }
 
 static const struct plan_handler *handler_named(const struct plan_type *type, struct span tag)
 {
-    uint8_t name[TAG_NAME_SIZE(TAG_SIZE_MAX) + NAME_PADDING];
+    uint8_t name[TAG_NAME_SIZE(TAG_SIZE_MAX) + PERFECT_HASH_PADDING];
     if (type->names == NULL || tag.size > TAG_SIZE_MAX) {
         return NULL;
     }
     size_t size = tag_name_write(tag, name);
-    memset(name + size, 0, NAME_PADDING);
+    memset(name + size, 0, PERFECT_HASH_PADDING);
     uint32_t index = perfect_hash_find(type->names, span_of(name, size));
     return index != PERFECT_HASH_NONE ? &type->named[index] : NULL;
 }

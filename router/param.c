@@ -12,8 +12,7 @@ static int query_decode(struct gyr_span raw, char *text, size_t size, size_t *us
 
 struct gyr_span gyr_param(const struct gyr_conn *conn, const char *name)
 {
-    const struct visit_param *param =
-        param_find(visit_of((struct gyr_conn *)(uintptr_t)conn), name);
+    const struct visit_param *param = param_find(visit_of(conn), name);
     return param != NULL ? param->value : (struct gyr_span){0};
 }
 

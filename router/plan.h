@@ -69,8 +69,8 @@ enum plan_source {
 struct plan_input {
     uint32_t offset; /* in the instance */
     enum plan_source source;
-    uint16_t level;
-    uint16_t index;
+    uint32_t level;
+    uint32_t index;
     const void *pointer;
     const struct plan_input *next; /* or NULL */
     const char *name;
@@ -83,7 +83,7 @@ struct plan_level {
     const struct plan_type *type;
     uint32_t instance_offset; /* in the visit; 0: it has none */
     uint32_t gifts_offset;    /* in the visit: a pointer for each gift */
-    uint16_t gift_count;
+    uint32_t gift_count;
     const struct gyr_gift *const *gifts;
     const struct plan_input *inputs;
     uint32_t input_count;
@@ -139,7 +139,7 @@ struct plan_route {
                       levels, if there are any, are those it stands below */
     struct plan_method method[GYR_METHOD_OPTIONS + 1];
     const struct gyr_route *files; /* or NULL: its row */
-    uint16_t files_slot;           /* of the service */
+    uint32_t files_slot;           /* of the service */
     struct plan_hooks connect;
     struct plan_hooks receive;
     struct plan_hooks disconnect;

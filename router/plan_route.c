@@ -308,7 +308,7 @@ static void files_make(struct plan_making *making, struct plan_route *route)
     for (size_t i = 0; i < plan->service_count; i++) {
         if (strcmp(plan->services[i].name, row->files) == 0 &&
             type_equals(plan->services[i].type, "struct gyr_files")) {
-            route->files_slot = (uint16_t)i;
+            route->files_slot = (uint32_t)i;
             return;
         }
     }

@@ -97,14 +97,16 @@ struct visit {
     struct visit_param *params;
 };
 
-static inline struct visit *visit_of(struct gyr_conn *conn)
+static inline struct visit *visit_of(const struct gyr_conn *conn)
 {
-    return *(struct visit **)gyr_conn_data(conn);
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): the data is behind what may not be changed */
+    return *(struct visit **)gyr_conn_data((struct gyr_conn *)(uintptr_t)conn);
 }
 
 static inline void *visit_self(const struct visit *visit, unsigned level)
 {
     uint32_t offset = visit->route->levels[level].instance_offset;
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): so is an instance */
     return offset != 0 ? (uint8_t *)(uintptr_t)visit + offset : NULL;
 }
 

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct said {
     struct gyr_span text;
@@ -429,4 +430,78 @@ void send_server_publish_refuses_a_server_without_an_application(void)
     EXPECT_INT(gyr_server_publish_msg(server, &publish, &said_schema, &value), GYR_ERR_STATE,
                "there is no application whose form it could have");
     kit_server_end(server);
+}
+
+static int member_connect(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)self;
+    (void)request;
+    return gyr_join(conn, GYR_SPAN("a"));
+}
+
+/* Its own form is not that of the application. */
+static const struct gyr_resource member = {GYR_RESOURCE_PLAIN("member"),
+                                           .on_connect = member_connect, .form = GYR_FORM_ENVELOPE};
+static const struct gyr_route member_routes[] = {GYR_ROUTE("/ws", &member), {0}};
+
+static struct gyr_server *member_server(struct gyr_app **app, char address[128])
+{
+    struct gyr_config config = kit_server_config(1);
+    struct gyr_settings *settings;
+    struct gyr_server *server;
+    struct gyr_error error;
+    if (gyr_settings_create(&config, &settings, &error) < 0 ||
+        gyr_app_create(NULL, app, &error) < 0 || gyr_app_routes(*app, "", member_routes) < 0 ||
+        gyr_app_server(*app, settings, &server, &error) < 0 ||
+        gyr_server_listen(server, "127.0.0.1:0", &error) < 0) {
+        (void)fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+    gyr_settings_destroy(settings);
+    const struct said value = {.text = GYR_SPAN("x")};
+    struct gyr_publish publish = gyr_publish_default();
+    EXPECT_INT(gyr_server_publish_msg(server, &publish, &said_schema, &value), GYR_ERR_STATE,
+               "there are no cores yet");
+    if (gyr_server_start(server, &error) < 0 || !gyr_server_address(server, 0, address, 128)) {
+        (void)fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+    return server;
+}
+
+void send_publishes_from_any_thread_in_the_form_of_the_application(void)
+{
+    static const char small[] = "\x81\x22{\"type\":\"said\",\"text\":\"any\",\"n\":0}";
+    static const char handshake[] = KIT_UPGRADE_WITH("");
+    struct gyr_app *app;
+    char address[128];
+    char text[4000];
+    char large[4100];
+    if (!kit_server_possible(1)) {
+        return;
+    }
+    struct gyr_server *server = member_server(&app, address);
+    int fd = kit_client(address);
+    EXPECT(kit_client_ask(fd, handshake, KIT_101_WITH("")), "a member");
+    const struct gyr_span room = GYR_SPAN("a");
+    struct gyr_publish publish = gyr_publish_default();
+    publish.rooms = &room;
+    publish.room_count = 1;
+    struct said value = {.text = GYR_SPAN("any")};
+    EXPECT_INT(gyr_server_publish_msg(server, &publish, &said_schema, &value), 0, "published");
+    EXPECT(kit_client_ask(fd, "", small), "flat, as the application has it");
+    memset(text, 'x', sizeof(text));
+    value.text = (struct gyr_span){text, sizeof(text)};
+    int size =
+        snprintf(large, sizeof(large), "\x81\x7e\x0f\xbf{\"type\":\"said\",\"text\":\"%.*s\"",
+                 (int)sizeof(text), text);
+    (void)snprintf(large + size, sizeof(large) - (size_t)size, ",\"n\":0}");
+    EXPECT_INT(gyr_server_publish_msg(server, &publish, &said_schema, &value), 0, "published");
+    EXPECT(kit_client_ask(fd, "", large), "one that does not fit the stack");
+    value.text = GYR_SPAN("\xff");
+    EXPECT_INT(gyr_server_publish_msg(server, &publish, &said_schema, &value), GYR_ERR_ARGUMENT,
+               "what cannot be encoded");
+    (void)close(fd);
+    kit_server_end(server);
+    gyr_app_destroy(app);
 }
