@@ -188,7 +188,8 @@ void check_methods(struct mistakes *mistakes, const struct gyr_http_handler *met
             continue;
         }
         if (row->function == NULL) {
-            mistakes_add(mistakes, row->at, "the handler of %s of \"%s\" has no function",
+            mistakes_add(mistakes, row->at,
+                         "the handler of %s of \"%s\" has no function; give it one",
                          method_name(row->method), where);
         }
         if (row->schema != NULL &&

@@ -4,7 +4,7 @@
 #include "router/plan_make.h"
 #include "router/tag_name.h"
 
-#define TAG_OF_ERRORS "error" /* of the standard form of errors: docs/guide/messages.md */
+#define TAG_OF_ERRORS "error" /* of the standard form of errors: docs/wire.md */
 
 static void check_tags(struct plan_making *making, const struct made_type *type);
 static void check_binary(struct plan_making *making, const struct made_type *type,

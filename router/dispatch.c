@@ -341,7 +341,7 @@ static int handler_call(struct incoming *in, const struct plan_handler *handler)
         .schema = handler->schema,
         .is_utf8 = in->opcode == GYR_TEXT,
         .is_lenient = handler->lenient,
-        .is_payload_optional = handler->payload_optional || handler->schema == NULL,
+        .is_payload_optional = handler->payload_optional,
     };
     void *value = NULL;
     if (handler->schema != NULL) {

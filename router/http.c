@@ -64,10 +64,7 @@ static enum gyr_method method_of(const struct gyr_request *request)
 
 const struct plan_method *http_method(const struct plan_route *route, enum gyr_method method)
 {
-    const struct plan_method *row = &route->method[method];
-    if (row->function == NULL && method == GYR_METHOD_HEAD) {
-        row = &route->method[GYR_METHOD_GET];
-    }
+    const struct plan_method *row = &route->method[method]; /* of HEAD perhaps that of GET */
     return row->function != NULL ? row : NULL;
 }
 

@@ -126,7 +126,6 @@ struct plan_method {
 struct plan_route {
     const struct gyr_route *declared; /* the innermost row */
     struct template *template;        /* owned; the whole path. Of a product: borrowed */
-    const char *router_name;          /* or NULL */
     const char *full_name;            /* "router:route:child", or NULL */
     uint16_t methods;         /* bits 1 << enum gyr_method, and ROUTE_WEBSOCKET. HEAD is among
                                  them where GET is, unless another route of this path has it */
@@ -172,7 +171,6 @@ struct plan {
     size_t service_count;
     const struct gyr_maker *makers;
     size_t maker_count;
-    struct plan_hooks connect; /* of the application alone: for requests that find no route */
     struct json_form form;     /* of the application */
     uint32_t core_data_offset; /* of struct app_core in gyr_core_data */
     struct text_map names;     /* full_name to the index of a route */

@@ -17,10 +17,9 @@ static int input_make(struct plan_making *making, const struct gyr_input *row, b
 static void values_check(struct plan_making *making, const struct made_level *level);
 static int levels_make(struct plan_making *making, struct plan_route *route,
                        struct plan_level **levels);
-static int hooks_make(struct plan_making *making, enum gyr_hook_event event, unsigned depth,
+static int hooks_make(struct plan_making *making, enum gyr_hook_event event,
                       struct plan_hooks *hooks);
-static void hooks_gather(const struct plan_making *making, unsigned depth,
-                         struct gathering *gathering);
+static void hooks_gather(const struct plan_making *making, struct gathering *gathering);
 static void hooks_of_level(const struct plan_making *making, unsigned index,
                            struct gathering *gathering);
 static void hooks_take(struct gathering *gathering, const struct gyr_hook *table, uint8_t level);
@@ -234,13 +233,13 @@ int plan_chain_make(struct plan_making *making, struct plan_route *route)
     struct plan_level *levels;
     int err = levels_make(making, route, &levels);
     if (err == 0) {
-        err = hooks_make(making, GYR_BEFORE_CONNECT, making->depth, &route->connect);
+        err = hooks_make(making, GYR_BEFORE_CONNECT, &route->connect);
     }
     if (err == 0) {
-        err = hooks_make(making, GYR_BEFORE_RECEIVE, making->depth, &route->receive);
+        err = hooks_make(making, GYR_BEFORE_RECEIVE, &route->receive);
     }
     if (err == 0) {
-        err = hooks_make(making, GYR_BEFORE_DISCONNECT, making->depth, &route->disconnect);
+        err = hooks_make(making, GYR_BEFORE_DISCONNECT, &route->disconnect);
     }
     if (err == 0) {
         layout_make(making, route, levels);
@@ -274,16 +273,11 @@ static int levels_make(struct plan_making *making, struct plan_route *route,
 
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
-int plan_hooks_global(struct plan_making *making, struct plan_hooks *connect)
-{
-    return hooks_make(making, GYR_BEFORE_CONNECT, 0, connect);
-}
-
-static int hooks_make(struct plan_making *making, enum gyr_hook_event event, unsigned depth,
+static int hooks_make(struct plan_making *making, enum gyr_hook_event event,
                       struct plan_hooks *hooks)
 {
     struct gathering gathering = {.event = event};
-    hooks_gather(making, depth, &gathering);
+    hooks_gather(making, &gathering);
     *hooks = (struct plan_hooks){.count = (uint16_t)gathering.count};
     if (gathering.count == 0) {
         return 0;
@@ -291,7 +285,7 @@ static int hooks_make(struct plan_making *making, enum gyr_hook_event event, uns
     if (gathering.count > UINT16_MAX || gathering.data_size > PLAN_HOOK_DATA_MAX) {
         mistakes_add(making->mistakes, route_place(making->top),
                      "the hooks of a route below \"%s\" are %u with %u bytes of data; they may be "
-                     "%u with %u",
+                     "%u with %u; take some away",
                      making->top->path, gathering.count, gathering.data_size, UINT16_MAX,
                      PLAN_HOOK_DATA_MAX);
         hooks->count = 0;
@@ -302,7 +296,7 @@ static int hooks_make(struct plan_making *making, enum gyr_hook_event event, uns
         return GYR_ERR_MEMORY;
     }
     gathering = (struct gathering){.event = event, .hooks = made};
-    hooks_gather(making, depth, &gathering);
+    hooks_gather(making, &gathering);
     hooks->hooks = made;
     hooks->data_size = gathering.data_size;
     while (hooks->global_count < hooks->count && made[hooks->global_count].level == PLAN_NO_LEVEL) {
@@ -311,15 +305,14 @@ static int hooks_make(struct plan_making *making, enum gyr_hook_event event, uns
     return 0;
 }
 
-static void hooks_gather(const struct plan_making *making, unsigned depth,
-                         struct gathering *gathering)
+static void hooks_gather(const struct plan_making *making, struct gathering *gathering)
 {
     for (const struct app_hooks *added = making->app->hooks; added != NULL; added = added->next) {
         if (added->resource == NULL) {
             hooks_take(gathering, added->hooks, PLAN_NO_LEVEL);
         }
     }
-    for (unsigned i = 0; i < depth; i++) {
+    for (unsigned i = 0; i < making->depth; i++) {
         hooks_of_level(making, i, gathering);
     }
 }

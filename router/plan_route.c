@@ -217,7 +217,6 @@ static int route_put(struct plan_making *making, const struct entering *entering
     *route = (struct plan_route){
         .declared = entering->row,
         .template = entering->template,
-        .router_name = making->router->name,
         .full_name = entering->full_name,
         .hidden_by = UINT32_MAX,
         .is_plain = entering->row->resource == NULL && entering->row->factory == NULL,

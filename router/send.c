@@ -182,7 +182,9 @@ int send_answer_error(struct visit *visit, const char *code, const char *reason,
 
 int gyr_answer_error(struct gyr_conn *conn, const char *code, const char *reason, const char *path)
 {
-    return send_answer_error(visit_of(conn), code, reason, path);
+    struct visit *visit = visit_of(conn);
+    /* `return gyr_answer_error(...)` must not fail a handler whose message nobody wants answered. */
+    return visit->id.size != 0 ? send_answer_error(visit, code, reason, path) : 0;
 }
 
 int gyr_answer_to(struct gyr_conn *conn, struct gyr_span id, const struct gyr_schema *schema,

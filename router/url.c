@@ -118,10 +118,10 @@ static int url_write(const struct template *template, const char *name,
                          (int)param.size, param.ptr);
     }
     *size_needed = size + 1;
-    if (err == 0 && text.size > 0) {
-        text.bytes[size] = 0;
+    if (err == 0) {
+        text.bytes[size] = 0; /* a path has a slash at least: there is room */
     }
-    return err == 0 && text.size == 0 ? GYR_ERR_LIMIT : err;
+    return err;
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */

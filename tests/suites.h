@@ -1398,6 +1398,7 @@ SUITE(visit_make)
 TEST(visit_make, visit_make_takes_inputs_from_what_counts_most)
 TEST(visit_make, visit_make_refuses_a_gift_that_was_not_declared)
 TEST(visit_make, visit_make_refuses_who_lacks_what_it_must_have)
+TEST(visit_make, visit_make_shows_an_instance_from_its_create_on)
 TEST(visit_make, visit_make_makes_once_for_a_connection_that_wants_it)
 TEST(visit_make, visit_make_lets_a_factory_choose)
 

@@ -738,8 +738,10 @@ GYR_API struct gyr_span gyr_message_id(const struct gyr_conn *conn);
 GYR_API GYR_MUST_CHECK int gyr_answer(struct gyr_conn *conn, const struct gyr_schema *schema,
                                       const void *value);
 /* ... with an error: {"type":"error","re":ID,"code":...,"reason":...,"path":...}; path may be NULL.
- * A request whose handler fails without an answer gets one with "failed"; one that nobody handles
- * gets one with what is wrong with it, unless on_unhandled is there, which may do so itself. */
+ * Unlike gyr_answer this returns 0 for a message without an id, and nothing is sent: who does not
+ * ask is not told. A request whose handler fails without an answer gets one with "failed"; one that
+ * nobody handles gets one with what is wrong with it, unless on_unhandled is there, which may do so
+ * itself. */
 GYR_API GYR_MUST_CHECK int gyr_answer_error(struct gyr_conn *conn, const char *code,
                                             const char *reason, const char *path);
 /* Answer later, by an id that was copied. */

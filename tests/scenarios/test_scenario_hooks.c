@@ -419,7 +419,7 @@ void scenario_086_an_event_that_does_not_exist_or_no_function_is_an_error(void)
         }
         EXPECT_INT(gyr_app_hook(app, NULL, GYR_BEFORE_CONNECT, NULL, NULL, &at.error),
                    GYR_ERR_ARGUMENT, "no function");
-        ERROR(&at, "the hook of the event 1 has no function");
+        ERROR(&at, "the hook of the event 1 has no function; give it one");
         EXPECT_INT(gyr_app_hooks(app, NULL, empty, &at.error), GYR_ERR_ARGUMENT, "none in a row");
         ERROR(&at, "the hook \"empty\" has no function; give it one of the five");
         serve_with(&at, NULL, NULL, NULL);

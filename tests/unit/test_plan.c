@@ -331,7 +331,6 @@ void plan_routes_of_routers_have_prefixes_and_names(void)
     EXPECT_INT(kit.plan->route_count, 5 + 8, "of both");
     EXPECT_SPAN(template_text(kit.plan->routes[1].template), "/t/{tenant}/trunk/{x}/{id}", "path");
     plan_expect_text(kit.plan->routes[1].full_name, "api:trunk:one", "name");
-    plan_expect_text(kit.plan->routes[1].router_name, "api", "its router");
     EXPECT_SPAN(template_text(kit.plan->routes[5].template), "/{a}", "of the other router");
     plan_kit_end(&kit);
 }

@@ -271,6 +271,9 @@ void send_answers_a_request_once(void)
                              "\"reason\":\"come \\\"later\\\"\",\"path\":\"a.b\"}\n"),
            "an error");
     EXPECT(app_kit_noted(&kit, "0 1\n"), "once");
+    app_kit_say(&kit, "{\"type\":\"refuse\"}");
+    EXPECT(app_kit_got(&kit, ""), "nobody asked, so nobody is told");
+    EXPECT(app_kit_noted(&kit, "0 0\n"), "and that is no failure");
     app_kit_say(&kit, "{\"type\":\"answer_and_fail\",\"id\":1}");
     EXPECT(app_kit_got(&kit, "{\"type\":\"said\",\"re\":1,\"text\":\"done\",\"n\":0}\n"),
            "no second answer when it fails");
