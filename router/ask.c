@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "router/dispatch.h"
 #include "router/send.h"
+#include "router/visit_parts.h"
 
 #include <stdio.h>
 
@@ -98,8 +99,10 @@ static int ask_may(const struct visit *visit, uint32_t timeout_ms)
     if (timeout_ms == 0 || timeout_ms > TIMEOUT_MS_MAX) {
         return GYR_ERR_ARGUMENT;
     }
-    if (visit->route->level_count == 0 || visit_type(visit)->merged.on_text != NULL) {
-        return GYR_ERR_STATE; /* nobody would look for the answer */
+    const struct gyr_resource *type;
+    (void)visit_innermost(visit, &type);
+    if (type == NULL || type->on_text != NULL) {
+        return GYR_ERR_STATE; /* who gets the answer is not made yet, or would not look for it */
     }
     uint32_t asks_max = app_options(visit->core->app)->asks_max;
     uint32_t count = 0;

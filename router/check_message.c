@@ -7,6 +7,8 @@
 #define TAG_OF_ERRORS "error" /* of the standard form of errors: docs/wire.md */
 
 static void check_tags(struct plan_making *making, const struct made_type *type);
+static void check_members(struct plan_making *making, const struct made_type *type,
+                          const struct plan_type *merged);
 static void check_binary(struct plan_making *making, const struct made_type *type,
                          const struct plan_type *merged);
 static void check_raw(struct plan_making *making, const struct made_type *type,
@@ -22,6 +24,7 @@ void check_handlers(struct plan_making *making, const struct made_type *type,
                     const struct plan_type *merged)
 {
     check_tags(making, type);
+    check_members(making, type, merged);
     check_binary(making, type, merged);
     check_raw(making, type, merged);
     if (type->own.form != GYR_FORM_DEFAULT || type->own.tag_name != NULL ||
@@ -51,6 +54,28 @@ static void check_tags(struct plan_making *making, const struct made_type *type)
                          "\", which is that of errors; choose another",
                          made->row->name);
         }
+    }
+}
+
+static void check_member(struct plan_making *making, const struct gyr_schema *schema,
+                         struct span name, const char *what)
+{
+    if (json_has_member(schema, name)) {
+        mistakes_add(making->mistakes, schema->at,
+                     "struct %s has the member \"%.*s\", but that is %s in the flat form, in which "
+                     "it comes to a handler; rename it, or use the envelope form",
+                     schema->name, (int)name.size, name.ptr, what);
+    }
+}
+
+/* In the flat form the members of a message stand beside those that all messages have. */
+static void check_members(struct plan_making *making, const struct made_type *type,
+                          const struct plan_type *merged)
+{
+    for (size_t i = 0; merged->form.payload_name.size == 0 && i < type->handlers.count; i++) {
+        const struct gyr_schema *schema = type->handlers.rows[i].row->schema;
+        check_member(making, schema, merged->form.tag_name, "the tag");
+        check_member(making, schema, SPAN_LITERAL("re"), "whose answer a message is");
     }
 }
 

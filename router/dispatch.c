@@ -30,6 +30,8 @@ struct incoming {
     struct span tag; /* unescaped; size 0: not found */
     enum gyr_opcode opcode;
     bool is_json;
+    bool is_utf8; /* the engine has checked it */
+    bool owns_id; /* a member "id" is the message's own: it is no request */
     struct gyr_fault fault;
 };
 
@@ -73,6 +75,8 @@ int dispatch_message(struct visit *visit, enum gyr_opcode opcode, struct gyr_spa
     in.message = message;
     in.tag = (struct span){0};
     in.opcode = opcode;
+    in.is_utf8 = opcode == GYR_TEXT && (visit->flags & VISIT_F_REPLACED) == 0;
+    in.owns_id = false;
     visit->id = (struct gyr_span){0};
     visit->flags &= (uint16_t)~VISIT_F_ANSWERED_ID;
     const struct gyr_resource *merged = &in.type->merged;
@@ -86,7 +90,7 @@ int dispatch_message(struct visit *visit, enum gyr_opcode opcode, struct gyr_spa
 
 /* The id has to outlive the message. Without memory for it the connection ends, as it does
  * wherever a core's budget is used up: nobody could be answered. */
-static void id_keep(struct visit *visit)
+void dispatch_keep_id(struct visit *visit)
 {
     void *kept = visit_keep_alloc(visit, visit->id.size);
     if (kept == NULL) {
@@ -115,7 +119,7 @@ static int handler_returned(struct visit *visit, const struct plan_handler *hand
     if (result == GYR_PENDING) {
         visit->handler = handler;
         if (visit->id.size != 0) {
-            id_keep(visit);
+            dispatch_keep_id(visit);
         }
     } else if (result < 0) {
         visit->handler = handler;
@@ -157,7 +161,7 @@ static int marks_read(struct incoming *in, struct marks *marks, struct gyr_fault
     struct app_core *core = in->visit->core;
     struct json_read how = {
         .schema = &marks_schema,
-        .is_utf8 = in->opcode == GYR_TEXT,
+        .is_utf8 = in->is_utf8,
         .is_lenient = true,
     };
     struct json_message read;
@@ -191,7 +195,7 @@ static void marks_find(struct incoming *in)
         }
         return;
     }
-    if (is_id(marks.id)) {
+    if (is_id(marks.id) && !in->owns_id) {
         in->visit->id = marks.id;
     }
     if (marks.re.size != 0) {
@@ -306,16 +310,16 @@ static int handle_answer(struct incoming *in)
     if (ask == NULL) {
         return unhandled_for(in, GYR_REASON_NOT_ASKED);
     }
-    if (is_id(marks.id)) {
+    const struct gyr_schema *schema = ask_schema(ask);
+    if (is_id(marks.id) && !json_owns_id(&in->type->form, schema)) {
         visit->id = marks.id;
     }
-    const struct gyr_schema *schema = ask_schema(ask);
     void *value = arena_alloc(&core->arena, schema->struct_size, VALUE_ALIGN);
     struct json_read how = {
         .form = &in->type->form,
         .tag = in->tag,
         .schema = schema,
-        .is_utf8 = in->opcode == GYR_TEXT,
+        .is_utf8 = in->is_utf8,
     };
     struct json_message read;
     int err = GYR_ERR_MESSAGE;
@@ -339,7 +343,7 @@ static int handler_call(struct incoming *in, const struct plan_handler *handler)
         .form = &in->type->form,
         .tag = in->tag,
         .schema = handler->schema,
-        .is_utf8 = in->opcode == GYR_TEXT,
+        .is_utf8 = in->is_utf8,
         .is_lenient = handler->lenient,
         .is_payload_optional = handler->payload_optional,
     };
@@ -347,6 +351,7 @@ static int handler_call(struct incoming *in, const struct plan_handler *handler)
     if (handler->schema != NULL) {
         value = arena_alloc(&core->arena, handler->value_size, VALUE_ALIGN);
         if (value == NULL) {
+            in->owns_id = json_owns_id(how.form, how.schema);
             return unhandled_for(in, GYR_REASON_MEMORY);
         }
     }
@@ -354,9 +359,11 @@ static int handler_call(struct incoming *in, const struct plan_handler *handler)
     int err = json_read(core->reader, as_internal(in->message), &how, &core->arena, value, &read,
                         &in->fault);
     if (err != 0) {
+        in->owns_id = json_owns_id(how.form, how.schema);
         return unhandled(in);
     }
     if (read.answer.size != 0) {
+        in->owns_id = json_owns_id(how.form, how.schema);
         return unhandled_for(in, GYR_REASON_NOT_ASKED);
     }
     visit->id = as_public(read.id);

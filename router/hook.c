@@ -35,8 +35,10 @@ int hook_call(struct visit *visit, const struct plan_hook *hook, enum gyr_hook_e
         call.err = visit->err;
     }
     int result = function(&call);
-    if (event == GYR_BEFORE_RECEIVE) {
+    if (event == GYR_BEFORE_RECEIVE &&
+        (call.message.ptr != visit->message.ptr || call.message.size != visit->message.size)) {
         visit->message = call.message;
+        visit->flags |= VISIT_F_REPLACED;
     }
     return result;
 }

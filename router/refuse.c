@@ -64,9 +64,13 @@ static int refuse_close(struct visit *visit)
     return err < 0 ? err : gyr_close(visit->conn, visit->refuse_code, visit->refuse_text);
 }
 
-/* May it be refused still? Of an event that has failed the first error counts. */
+/* May it be refused still? Of an event that has failed the first error counts, and a gift that
+ * nobody knows is one, whose name stands where the text would. */
 static bool refuse_may(const struct visit *visit)
 {
+    if ((visit->flags & VISIT_F_BAD_GIFT) != 0) {
+        return false;
+    }
     bool connect = visit->stage <= VISIT_AFTER;
     bool body = visit->stage == VISIT_ANSWERED && (visit->flags & VISIT_F_HANDSHAKE) == 0;
     return (connect || body) && visit->err == 0;

@@ -22,6 +22,7 @@ int visit_request(struct gyr_conn *conn, const struct gyr_request *request)
 {
     struct app_core *core = app_core_of(gyr_conn_core(conn));
     struct http_target target;
+    arena_reset(&core->arena); /* of what gyr_conn_decode has put there, for others */
     http_find(core->plan, request, &target);
     if (target.status != ROUTE_FOUND) {
         return http_respond_unrouted(conn, request, &target);
@@ -118,16 +119,27 @@ int visit_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
     if (visit->stage != VISIT_ANSWERED || type == NULL || type->on_body == NULL) {
         return 0;
     }
+    arena_reset(&visit->core->arena);
     return http_body_result(visit, type->on_body(conn, self, piece, last));
 }
 
 int visit_open(struct gyr_conn *conn)
 {
     struct visit *visit = visit_of(conn);
-    if ((visit->flags & VISIT_F_REFUSE_CLOSE) == 0) {
-        visit->flags |= VISIT_F_ACCEPTED;
-        visit->stage = VISIT_OPEN;
+    const struct gyr_resource *type;
+    if ((visit->flags & VISIT_F_REFUSE_CLOSE) != 0) {
+        return 0;
     }
+    (void)visit_innermost(visit, &type);
+    if (UNLIKELY(type == NULL)) {
+        /* A function has accepted by itself where there is no resource, or none was made: nobody
+         * is there for the messages. */
+        visit->flags |= VISIT_F_REFUSE_CLOSE;
+        visit_failed(visit, GYR_ERR_STATE, "gyr_upgrade", NULL, NULL);
+        return GYR_ERR_STATE;
+    }
+    visit->flags |= VISIT_F_ACCEPTED;
+    visit->stage = VISIT_OPEN;
     return 0;
 }
 
@@ -204,8 +216,8 @@ void visit_cancel(struct visit *visit)
 void *visit_innermost(const struct visit *visit, const struct gyr_resource **type)
 {
     const struct plan_route *route = visit->route;
-    if (route->level_count == 0 || visit->made_count != route->level_count || route->is_plain ||
-        route->factory != NULL) {
+    bool made = visit->made_count == route->level_count && visit->stage != VISIT_CREATE;
+    if (route->level_count == 0 || !made || route->is_plain || route->factory != NULL) {
         *type = NULL;
         return NULL;
     }
@@ -221,14 +233,16 @@ int visit_refused(const struct visit *visit, int result)
 
 /* ---- what else the engine calls ---- */
 
-/* Whom it concerns: the innermost resource, if it is made and was not refused. */
+/* Whom it concerns: the innermost resource, if it is made and was not refused. What the core's
+ * arena holds is of an earlier message. */
 static void *listener_of(const struct gyr_conn *conn, const struct gyr_resource **type)
 {
-    const struct visit *visit = visit_of(conn);
+    struct visit *visit = visit_of(conn);
     *type = NULL;
     if (visit == NULL || (visit->flags & VISIT_F_REFUSE_CLOSE) != 0) {
         return NULL;
     }
+    arena_reset(&visit->core->arena);
     return visit_innermost(visit, type);
 }
 

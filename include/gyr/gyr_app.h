@@ -730,8 +730,10 @@ GYR_API GYR_MUST_CHECK int gyr_respond_error(struct gyr_conn *conn, unsigned sta
 
 /* ---- 11. Request and reply ------------------------------------------------------------------- */
 
-/* A message with an `id` asks for an answer: a message with this id as `re`. While it is handled,
- * GYR_PENDING included: its id as it is written, size 0 if it has none. Lives until then. */
+/* A message with an `id` asks for an answer: a message with this id as `re`. In the flat form a
+ * member `id` of the message's own schema is none of that: the message is no request then. While it
+ * is handled, GYR_PENDING included: its id as it is written, size 0 if it has none. Lives until
+ * then. */
 GYR_API struct gyr_span gyr_message_id(const struct gyr_conn *conn);
 /* Answer what is being handled, once. GYR_ERR_STATE if it has no id, or was answered; otherwise as
  * gyr_send_msg. */
@@ -753,10 +755,11 @@ GYR_API GYR_MUST_CHECK int gyr_answer_to(struct gyr_conn *conn, struct gyr_span 
 /* Ask the client: send a message with an id, and call fn(conn, self, answer, fault, arg) once: with
  * the decoded answer; or with NULL and why there is none: GYR_REASON_TIMEOUT after timeout_ms (1 ms
  * to 24 days); what does not fit the schema; GYR_REASON_REFUSED if the client has sent an error;
- * GYR_REASON_FAILED when the connection ends. GYR_ERR_LIMIT past asks_max; GYR_ERR_ARGUMENT for a
- * time limit out of its range; GYR_ERR_STATE where on_text takes what would be the answer;
- * otherwise as gyr_send_msg, and then it is not called. GYR_ASK checks the types: int fn(struct
- * gyr_conn *, void *, const struct ANSWER *, const struct gyr_fault *, void *). No GYR_PENDING. */
+ * GYR_REASON_FAILED when the connection ends. `self` is the innermost resource: GYR_ERR_STATE until
+ * its create has ended, and where on_text takes what would be the answer. GYR_ERR_LIMIT past
+ * asks_max; GYR_ERR_ARGUMENT for a time limit out of its range; otherwise as gyr_send_msg, and then
+ * it is not called. GYR_ASK checks the types: int fn(struct gyr_conn *, void *, const struct ANSWER
+ * *, const struct gyr_fault *, void *). No GYR_PENDING. */
 GYR_API GYR_MUST_CHECK int gyr_ask(struct gyr_conn *conn, const struct gyr_schema *schema,
                                    const void *value, const struct gyr_schema *answer_schema,
                                    uint32_t timeout_ms, gyr_any_fn fn, void *arg);
