@@ -3,6 +3,7 @@
  * verdict over the end. */
 #include "tests/sim/client.h"
 
+#include "tests/sim/app.h"
 #include "tests/sim/policy.h"
 #include "tests/sim/world.h"
 
@@ -138,7 +139,9 @@ static bool output_step(struct client *client)
     struct world *world = client->world;
     while (!client->script_done && !client->gate &&
            client->out.size - client->out_sent < client->batch) {
-        if (client->out_ws) {
+        if (world->app != NULL) {
+            app_client_generate(client);
+        } else if (client->out_ws) {
             client_ws_generate(client);
         } else {
             client_http_generate(client);
