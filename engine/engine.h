@@ -147,6 +147,8 @@ bool engine_conn_is_watched(const struct gyr_conn *conn);
 MUST_CHECK int engine_conn_may_send(const struct gyr_conn *conn);
 /* Is it an open WebSocket? */
 bool engine_conn_is_open(const struct gyr_conn *conn);
+/* Has gyr_finish brought a result that on_finish has not got yet? */
+bool engine_conn_is_finished(const struct gyr_conn *conn);
 /* Let on_drain come, when the queue is low. */
 void engine_conn_owe_drain(struct gyr_conn *conn);
 /* The core of a connection with this handle, which may be no core's index. */

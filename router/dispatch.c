@@ -87,8 +87,11 @@ int dispatch_message(struct visit *visit, enum gyr_opcode opcode, struct gyr_spa
 
 /* The id has to outlive the message. Without memory for it the connection ends, as it does
  * wherever a core's budget is used up: nobody could be answered. */
-static void id_keep(struct visit *visit)
+void dispatch_keep_id(struct visit *visit)
 {
+    if (visit->id.size == 0 || (visit->flags & VISIT_F_ID_KEPT) != 0) {
+        return;
+    }
     void *kept = visit_keep_alloc(visit, visit->id.size);
     if (kept == NULL) {
         visit->id = (struct gyr_span){0};
@@ -98,6 +101,7 @@ static void id_keep(struct visit *visit)
     }
     memcpy(kept, visit->id.ptr, visit->id.size);
     visit->id.ptr = kept;
+    visit->flags |= VISIT_F_ID_KEPT;
 }
 
 static void handler_failed(struct visit *visit, int err)
@@ -115,9 +119,7 @@ static int handler_returned(struct visit *visit, const struct plan_handler *hand
 {
     if (result == GYR_PENDING) {
         visit->handler = handler;
-        if (visit->id.size != 0) {
-            id_keep(visit);
-        }
+        dispatch_keep_id(visit);
     } else if (result < 0) {
         visit->handler = handler;
         handler_failed(visit, result);

@@ -14,6 +14,8 @@ MUST_CHECK int dispatch_message(struct visit *visit, enum gyr_opcode opcode,
                                 struct gyr_span message);
 /* What dispatch_message left pending has ended with `result`. Returns what counts. */
 MUST_CHECK int dispatch_finish(struct visit *visit, int result);
+/* The message goes, and its id is still needed. */
+void dispatch_keep_id(struct visit *visit);
 /* The connection has ended: questions get their answer. */
 void dispatch_end(struct visit *visit);
 /* A function that got an answer, or none, outside of any message has failed. */

@@ -168,7 +168,9 @@ static void visit_end(struct visit *visit, uint16_t close_code, struct gyr_span 
     struct gyr_conn *conn = visit->conn;
     if ((visit->flags & VISIT_F_PENDING) != 0) {
         visit->flags &= (uint16_t)~VISIT_F_PENDING;
-        visit_cancel(visit);
+        if (!engine_conn_is_finished(conn)) {
+            visit_cancel(visit);
+        }
     }
     visit->request = NULL;
     visit->message = (struct gyr_span){0};

@@ -48,6 +48,7 @@ enum visit_flags {
     VISIT_F_BAD_GIFT = 1 << 12,     /* gyr_give of a name that is not among the gifts */
     VISIT_F_REQUEST_KEPT = 1 << 13, /* `request` is in kept memory */
     VISIT_F_PARAMS_MOVED = 1 << 14, /* `params` has room for all that may be */
+    VISIT_F_ID_KEPT = 1 << 15,      /* `id` is in kept memory */
 };
 
 struct visit_param {

@@ -192,6 +192,7 @@ struct tour {
     enum app_say say;
     char said_id[24]; /* of the message as it is written; "": none */
     bool has_id;      /* it may be answered */
+    bool is_unsure;   /* whether the router could answer it, nobody knows */
     struct app_ask *answers; /* borrowed; the question that it answers */
     char said[APP_TEXT_SIZE];
     size_t said_size;
@@ -275,8 +276,8 @@ void app_on_cancel(void *arg);
 
 /* ---- app_client.c ---- */
 void app_client_generate(struct client *client);
-/* Its handshake was answered with something else than 101. */
-void app_client_refused(struct client *client);
+/* It has got this response. */
+void app_client_answered(struct client *client, const struct item *owed);
 /* A frame has come: what may be missing in front of it is missing. */
 void app_client_skip(struct client *client, struct span payload);
 /* It is a question: answer it, perhaps. */

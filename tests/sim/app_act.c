@@ -55,6 +55,8 @@ void app_owe_response(struct tour *tour, unsigned status, const char *text, unsi
 {
     struct item *item = item_push(&tour->client->owed, ITEM_RESPONSE, text, strlen(text));
     item->code = (uint16_t)status;
+    item->opcode = tour->is_handshake ? 'W' : 'R';
+    flags |= tour->is_post && !tour->content_is_here ? ITEM_F_MAY_CLOSE : 0U;
     item->flags = (uint16_t)(tour->response_flags | flags);
 }
 
@@ -83,7 +85,8 @@ void app_owe_error(struct tour *tour, enum gyr_reason reason, const char *path)
                    tour->said_id, is_envelope ? "\"payload\":{" : "", gyr_reason_code(reason),
                    gyr_reason_text(reason), path, is_envelope ? "}" : "");
     tour->is_answered = true;
-    app_owe(tour, text, is_certain(tour, strlen(text)) ? 0 : ITEM_F_MAYBE);
+    tour->is_unsure = !is_certain(tour, strlen(text));
+    app_owe(tour, text, tour->is_unsure ? ITEM_F_MAYBE : 0);
 }
 
 /* ---- calls ----------------------------------------------------------------------------------- */
@@ -127,7 +130,10 @@ static int note_send(struct tour *tour, bool is_answer)
     int result = is_answer ? gyr_answer(tour->conn, &note_schema, &note)
                            : gyr_send_msg(tour->conn, &note_schema, &note);
     world->is_call = false;
-    if (is_answer && (!tour->has_id || tour->is_answered)) {
+    if (is_answer && tour->is_unsure && result == GYR_ERR_STATE) {
+        return 0;
+    }
+    if (is_answer && !tour->is_unsure && (!tour->has_id || tour->is_answered)) {
         if (result != GYR_ERR_STATE) {
             world_fail(world, "client %u: gyr_answer returned %d where nobody asks",
                        tour->client->id, result);
@@ -160,7 +166,9 @@ static int answered(struct gyr_conn *conn, void *self, const struct reply *reply
         self != (is_made ? tour->selfs[tour->level_count - 1U] : NULL)) {
         world_fail(tour->world, "client %u: a question is answered wrongly", tour->client->id);
     }
-    if (!is_step || !tour_enter(tour, APP_ANSWER, 0, self)) {
+    bool goes_on = is_step && tour_enter(tour, APP_ANSWER, 0, self);
+    ask->is_waiting = false;
+    if (!goes_on) {
         return 0;
     }
     return tour_leave(tour, app_act(tour, APP_ANSWER, 0));
@@ -323,10 +331,11 @@ static int result_draw(struct tour *tour, enum app_call call)
     struct dice *dice = &tour->dice;
     bool connect = tour->phase == TOUR_CONNECT;
     bool careful = tour->client->careful || tour->is_closed;
+    bool refuses = connect && call != APP_MAKE && call != APP_FACTORY;
     if (!careful && dice_chance(dice, 35)) {
         return error_draw(tour);
     }
-    if (!careful && connect && !tour->is_answered && dice_chance(dice, 25)) {
+    if (!careful && refuses && !tour->is_answered && dice_chance(dice, 25)) {
         return refuse(tour);
     }
     bool may_skip = call == APP_BEFORE && !(careful && connect) && !tour->is_answered;

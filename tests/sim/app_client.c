@@ -69,7 +69,6 @@ static void content_write(struct client *client, struct item *item)
         item->code = 400;
     }
     item->opcode = 'P';
-    item->flags |= ITEM_F_MAY_CLOSE;
     bytes_printf(&client->out, "Content-Type: %s\r\n", type);
     if (dice_chance(dice, 500)) {
         bytes_printf(&client->out, "Content-Length: %d\r\n\r\n%.*s", size, size, content);
@@ -93,6 +92,10 @@ static void request_generate(struct client *client)
     if (astray) {
         unsigned row = dice_below(dice, APP_ASTRAY_COUNT - 1);
         item = request_begin(client, ASTRAY[row].method, ASTRAY[row].path, APP_ASTRAY_FIRST + row);
+        if (ASTRAY[row].status == 426) { /* it closes */
+            item->flags |= ITEM_F_MUST_CLOSE | ITEM_F_MAY_CLOSE;
+            client->sealed = true;
+        }
     } else {
         item = request_begin(client, is_post ? "POST" : "GET", app_routes[route].path, route);
     }
@@ -129,9 +132,14 @@ static void handshake_generate(struct client *client)
     client->gate = client->careful || dice_chance(dice, 700);
 }
 
-void app_client_refused(struct client *client)
+void app_client_answered(struct client *client, const struct item *owed)
 {
-    if (!client->out_ws || client->in_ws) {
+    if (client->got_final && (owed->flags & ITEM_F_MUST_CLOSE) == 0) {
+        client->excuses |= EXCUSE_SERVICE; /* its content was not wanted, nor what follows */
+        client->script_done = true;
+        client->gate = false;
+    }
+    if (owed->opcode != 'W') {
         return;
     }
     bool has_spoken = !client->gate;
@@ -240,6 +248,7 @@ static void close_generate(struct client *client)
 
 void app_client_generate(struct client *client)
 {
+    client->ending = client->ending == ENDING_BAD ? ENDING_CLOSE : client->ending;
     if (client->out_ws) {
         if (client->messages_left == 0 || client->sealed) {
             close_generate(client);

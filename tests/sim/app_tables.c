@@ -279,6 +279,7 @@ static int on_do_thing(struct gyr_conn *conn, void *self, const struct note *not
 
 static int room_unhandled(struct gyr_conn *conn, void *self, const struct gyr_unhandled *unhandled)
 {
+    tour_look(tour_of(conn));
     const struct tour *tour = tour_of(conn);
     bool same_id = unhandled->id.size == strlen(tour->said_id) &&
                    (unhandled->id.size == 0 ||

@@ -177,6 +177,7 @@ void tour_message_begin(struct tour *tour, const struct item *item)
     tour->phase = TOUR_MESSAGE;
     tour->message_is_gone = false;
     tour->has_id = false;
+    tour->is_unsure = false;
     tour->answers = NULL;
     tour->say = (enum app_say)item->number;
     tour->said_number = item->stamp;
@@ -251,6 +252,17 @@ static bool content_is_bad(struct tour *tour)
     return true;
 }
 
+/* Its time may have passed while a hook was waited for. */
+static void question_check(struct tour *tour, struct app_step *step)
+{
+    if (step->call == APP_ANSWER && !tour->is_pending &&
+        (!tour->answers->is_waiting || tour->answers->number != tour->said_number)) {
+        step->call = APP_UNHANDLED;
+        step->is_silent = !app_type_has(innermost_of(tour), APP_UNHANDLED);
+        tour->reason = GYR_REASON_NOT_ASKED;
+    }
+}
+
 static struct app_step next_of(struct tour *tour)
 {
     static const struct app_step NOTHING = {APP_NOTHING, 0, false};
@@ -259,6 +271,7 @@ static struct app_step next_of(struct tour *tour)
             tour->is_unwinding = true;
         }
         if (!tour->is_unwinding) {
+            question_check(tour, &tour->steps[tour->at]);
             struct app_step step = tour->steps[tour->at];
             bool content = step.call == APP_CONTENT;
             if (content && tour->content_status != 415 && !tour->content_is_here) {
@@ -464,7 +477,7 @@ bool tour_answer_enter(struct tour *tour, struct app_ask *ask, const struct gyr_
                    tour->client->id, (unsigned long long)ask->number, reason, tour->phase,
                    ask->is_waiting ? "" : ", twice");
     }
-    ask->is_waiting = false;
+    ask->is_waiting = is_step;
     return is_step;
 }
 
@@ -479,6 +492,9 @@ static void connect_conclude(struct tour *tour, int result)
     if (tour->is_closed || (result < 0 && app_is_tight(tour->world))) {
         client->excuses |= EXCUSE_SERVICE;
         item_clear(&tour->held);
+        if (tour->is_handshake && result == 0 && (tour->err == 0 || closes)) {
+            tour->phase = closes ? TOUR_REFUSED : TOUR_ACCEPTED;
+        }
         return;
     }
     if (tour->is_answered) {

@@ -474,11 +474,11 @@ static void response_take(struct client *client, unsigned status, const char *he
         } else if (!closes && (owed->flags & ITEM_F_MUST_CLOSE) != 0) {
             world_fail(world, "client %u: the answer does not close", client->id);
         }
+        if (world->app != NULL) {
+            app_client_answered(client, owed);
+        }
         item_pop(&client->owed);
         client->echo_count++;
-        if (world->app != NULL) {
-            app_client_refused(client);
-        }
         return;
     }
     bool foreseen = status == client->fail_status;
