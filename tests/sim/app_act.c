@@ -3,6 +3,7 @@
  * state, close, refuse, fail, and wait for somebody who comes back later or never. */
 #include "tests/sim/app.h"
 
+#include "engine/engine.h"
 #include "engine/mailbox.h"
 #include "tests/sim/app_message.h"
 #include "tests/sim/app_router.h"
@@ -60,11 +61,12 @@ void app_owe_response(struct tour *tour, unsigned status, const char *text, unsi
     item->flags = (uint16_t)(tour->response_flags | flags);
 }
 
-/* Who would certainly be told if he was sent this? */
+/* Would the client certainly get this? The queue's limit counts memory, too. */
 static bool is_certain(const struct tour *tour, size_t size)
 {
     return !app_is_tight(tour->world) && !tour->is_closed &&
-           gyr_queued_size(tour->conn) + size + 20 < tour->world->plan.config.send_queue_size_max;
+           engine_conn_may_send(tour->conn) == 0 &&
+           gyr_queued_size(tour->conn) + size < tour->world->plan.config.send_queue_size_max / 4;
 }
 
 void app_owe_error(struct tour *tour, enum gyr_reason reason, const char *path)

@@ -60,7 +60,7 @@ void client_init_probe(struct client *client, struct world *world, unsigned id)
     }
     const struct gyr_config *config = &world->plan.config;
     bool slow = config->message_rate_max != 0 || config->byte_rate_max != 0 ||
-                world->plan.reload_steps != 0;
+                world->plan.reload_steps != 0 || world->plan.is_app;
     if (slow) {
         client->excuses |= world->plan.excuses & EXCUSE_TIME; /* it may be kept beyond its life */
     }
