@@ -33,9 +33,11 @@ struct ask {
     char id[ID_SIZE];
 };
 
+/* A connection may end, or time pass, before the resource is made. */
 static void *self_of(const struct visit *visit)
 {
-    return visit_self(visit, visit->route->level_count - 1U);
+    unsigned count = visit->route->level_count;
+    return visit->made_count == count ? visit_self(visit, count - 1U) : NULL;
 }
 
 struct ask *ask_find(const struct visit *visit, struct span answer)

@@ -78,7 +78,7 @@ int dispatch_message(struct visit *visit, enum gyr_opcode opcode, struct gyr_spa
     in.is_utf8 = opcode == GYR_TEXT && (visit->flags & VISIT_F_REPLACED) == 0;
     in.owns_id = false;
     visit->id = (struct gyr_span){0};
-    visit->flags &= (uint16_t)~VISIT_F_ANSWERED_ID;
+    visit->flags &= ~(uint32_t)VISIT_F_ANSWERED_ID;
     const struct gyr_resource *merged = &in.type->merged;
     in.is_json = opcode == GYR_TEXT ? merged->on_text == NULL
                                     : merged->on_binary == NULL && in.type->binary_tag_size == 0 &&
@@ -92,6 +92,9 @@ int dispatch_message(struct visit *visit, enum gyr_opcode opcode, struct gyr_spa
  * wherever a core's budget is used up: nobody could be answered. */
 void dispatch_keep_id(struct visit *visit)
 {
+    if (visit->id.size == 0 || (visit->flags & VISIT_F_ID_KEPT) != 0) {
+        return;
+    }
     void *kept = visit_keep_alloc(visit, visit->id.size);
     if (kept == NULL) {
         visit->id = (struct gyr_span){0};
@@ -101,6 +104,7 @@ void dispatch_keep_id(struct visit *visit)
     }
     memcpy(kept, visit->id.ptr, visit->id.size);
     visit->id.ptr = kept;
+    visit->flags |= VISIT_F_ID_KEPT;
 }
 
 static void handler_failed(struct visit *visit, int err)
@@ -118,9 +122,7 @@ static int handler_returned(struct visit *visit, const struct plan_handler *hand
 {
     if (result == GYR_PENDING) {
         visit->handler = handler;
-        if (visit->id.size != 0) {
-            dispatch_keep_id(visit);
-        }
+        dispatch_keep_id(visit);
     } else if (result < 0) {
         visit->handler = handler;
         handler_failed(visit, result);

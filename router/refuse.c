@@ -86,7 +86,7 @@ static void refuse_keep(struct visit *visit, unsigned code, struct gyr_span text
         visit->refuse_text = (struct gyr_span){copy, text.size};
     }
     visit->refuse_code = (uint16_t)code;
-    visit->flags &= (uint16_t) ~(VISIT_F_REFUSED | VISIT_F_REFUSE_CLOSE);
+    visit->flags &= ~(uint32_t)(VISIT_F_REFUSED | VISIT_F_REFUSE_CLOSE);
     visit->flags |= (uint16_t)flag;
 }
 

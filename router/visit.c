@@ -105,7 +105,7 @@ int visit_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
         return 0;
     }
     if ((visit->flags & VISIT_F_CONTENT) != 0) {
-        visit->flags &= (uint16_t)~VISIT_F_CONTENT;
+        visit->flags &= ~(uint32_t)VISIT_F_CONTENT;
         int result = http_handle_content(visit, piece);
         if (result == GYR_PENDING) {
             visit->flags |= VISIT_F_PENDING;
@@ -149,7 +149,7 @@ int visit_finish(struct gyr_conn *conn, int result)
     if (visit == NULL || (visit->flags & VISIT_F_PENDING) == 0) {
         return result;
     }
-    visit->flags &= (uint16_t)~VISIT_F_PENDING;
+    visit->flags &= ~(uint32_t)VISIT_F_PENDING;
     visit->cancel = NULL;
     if (visit->stage >= VISIT_RECEIVE_BEFORE) {
         return receive_finish(visit, result);
@@ -179,8 +179,10 @@ static void visit_end(struct visit *visit, uint16_t close_code, struct gyr_span 
 {
     struct gyr_conn *conn = visit->conn;
     if ((visit->flags & VISIT_F_PENDING) != 0) {
-        visit->flags &= (uint16_t)~VISIT_F_PENDING;
-        visit_cancel(visit);
+        visit->flags &= ~(uint32_t)VISIT_F_PENDING;
+        if (!engine_conn_is_finished(conn)) {
+            visit_cancel(visit);
+        }
     }
     visit->request = NULL;
     visit->message = (struct gyr_span){0};
