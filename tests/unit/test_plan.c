@@ -231,6 +231,57 @@ static const struct gyr_resource settings_flat = {
     .failure_policy = GYR_FAILURE_CLOSE,
 };
 
+#define FUNCTIONS(X) \
+    X(create)        \
+    X(destroy)       \
+    X(guard)         \
+    X(give)          \
+    X(on_connect)    \
+    X(on_disconnect) \
+    X(on_unhandled)  \
+    X(on_text)       \
+    X(on_binary)     \
+    X(on_body)       \
+    X(on_drain)      \
+    X(on_timer)      \
+    X(on_mail)       \
+    X(on_recovered)
+
+static void any_first(void)
+{
+}
+
+static void any_second(void)
+{
+}
+
+void plan_type_has_each_function_of_its_base_or_its_own(void)
+{
+    static const char *const names[] = {"chat.2", "chat.1", NULL};
+    struct gyr_resource base = {GYR_RESOURCE_PLAIN("base"), .subprotocols = names};
+    struct gyr_resource own = {GYR_RESOURCE_PLAIN("own"), .base = &base};
+    const struct gyr_resource none = {GYR_RESOURCE_PLAIN("none"), .base = &base};
+    struct plan_kit kit;
+#define SET(name)                                 \
+    base.name = (__typeof__(base.name))any_first; \
+    own.name = (__typeof__(base.name))any_second;
+    FUNCTIONS(SET)
+#undef SET
+    plan_kit_resource(&kit, &none);
+    const struct gyr_resource *merged = &kit_type(&kit)->merged;
+#define IS_FIRST(name) EXPECT((gyr_any_fn)merged->name == any_first, #name);
+    FUNCTIONS(IS_FIRST)
+#undef IS_FIRST
+    EXPECT(merged->subprotocols == names, "subprotocols");
+    plan_kit_end(&kit);
+    plan_kit_resource(&kit, &own);
+    merged = &kit_type(&kit)->merged;
+#define IS_SECOND(name) EXPECT((gyr_any_fn)merged->name == any_second, #name);
+    FUNCTIONS(IS_SECOND)
+#undef IS_SECOND
+    plan_kit_end(&kit);
+}
+
 void plan_type_has_the_settings_of_its_base(void)
 {
     struct plan_kit kit;

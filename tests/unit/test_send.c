@@ -2,6 +2,8 @@
 /* Messages on their way out: sent, published, and as answers to requests, at once and later. */
 #include "router/send.h"
 
+#include "engine/core.h"
+#include "engine/memory.h"
 #include "tests/app_probe.h"
 #include "tests/parser_kit.h"
 
@@ -251,6 +253,35 @@ void send_publishes_in_the_form_of_the_publisher(void)
     app_kit_say(&kit, "{\"type\":\"publish_bad\"}");
     EXPECT(app_kit_noted(&kit, "1 1\n"), "what cannot be encoded is not published");
     EXPECT(app_kit_got(&kit, ""), "to anybody");
+    app_kit_end(&kit);
+}
+
+/* From the frame to the reply: all that is handed out is taken, and it goes on as before. */
+void send_of_a_reply_to_a_typed_message_takes_no_memory(void)
+{
+    struct app_kit kit;
+    app_kit_init(&kit);
+    kit.hub.kit.config.core_heap_size_max = 1 << 22;
+    app_kit_start(&kit, routes);
+    (void)app_kit_open(&kit, "/flat");
+    static const char ask[] = "{\"type\":\"ping\",\"text\":\"a\\n\\u00e9\",\"id\":7}";
+    static const char answer[] = "{\"type\":\"said\",\"re\":7,\"text\":\"a\\n\xc3\xa9\",\"n\":0}\n";
+    app_kit_say(&kit, ask);
+    EXPECT(app_kit_got(&kit, answer), "the first one");
+    struct core *core = kit.hub.kit.core;
+    const struct arena *arena = &app_core_of((struct gyr_core *)core)->arena;
+    const void *block = arena->first;
+    size_t held = arena->size;
+    size_t size = (size_t)(kit.hub.kit.config.core_heap_size_max - heap_used(core->heap));
+    void *all = heap_alloc(core->heap, size);
+    EXPECT(all != NULL && heap_alloc(core->heap, 1) == NULL, "nothing is left");
+    for (unsigned i = 0; i < 100; i++) {
+        app_kit_say(&kit, ask);
+        EXPECT(app_kit_got(&kit, answer), "and still it is answered");
+    }
+    EXPECT(arena->first == block && arena->size == held, "in the same memory");
+    heap_free(core->heap, all, size);
+    kit.notes.size = 0;
     app_kit_end(&kit);
 }
 
