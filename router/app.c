@@ -472,7 +472,9 @@ static int core_make(struct app_core *core)
                                   : 4 * message_size_max + (size_t)64 * 1024;
     core->tag_scan = tag_scan_at(simd_detect());
     arena_init(&core->arena, decoded_size_max);
-    int err = json_reader_create(message_size_max, &core->reader);
+    /* What comes was measured before: messages by a limit that a reload may raise, content by its
+     * handler's own. */
+    int err = json_reader_create(SIZE_MAX, &core->reader);
     if (err < 0) {
         core->reader = NULL;
         return err;

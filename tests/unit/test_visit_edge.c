@@ -357,3 +357,41 @@ void visit_asks_nothing_before_its_resource_is_made(void)
     EXPECT_TRACE(&visit_kit, "answer", "at the end");
     visit_kit_end(&visit_kit);
 }
+
+/* ---- sizes ---- */
+
+static int ping_answer(struct gyr_conn *conn, void *self, const struct ping *ping)
+{
+    (void)self;
+    return gyr_respond_text(conn, 200, "text/plain", ping->text);
+}
+
+static const struct gyr_route large_routes[] = {
+    GYR_ROUTE_HTTP("/", GYR_METHODS(GYR_POST_MSG(ping, ping_answer, .content_size_max = 300))),
+    {0}};
+
+void visit_takes_content_that_is_larger_than_a_message_may_be(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_init(&visit_kit);
+    visit_kit.kit.config.message_size_max = 100;
+    visit_kit_app(&visit_kit);
+    EXPECT_INT(gyr_app_routes(visit_kit.app, "", large_routes), 0, "routes");
+    visit_kit_start(&visit_kit);
+    static const struct {
+        size_t size;
+        unsigned status_code;
+    } rows[] = {{12, 200}, {100, 200}, {101, 200}, {300, 200}, {301, 413}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char request[1024];
+        size_t text_size = rows[i].size - strlen("{\"text\":\"\"}");
+        int size = snprintf(request, sizeof(request),
+                            "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                            "Content-Length: %zu\r\n\r\n{\"text\":\"%0*d\"}",
+                            rows[i].size, (int)text_size, 0);
+        kit_connect(&visit_kit.kit);
+        kit_input(&visit_kit.kit, request, (size_t)size);
+        EXPECT_INT(visit_kit_status(&visit_kit), rows[i].status_code, "its own limit counts");
+    }
+    visit_kit_end(&visit_kit);
+}
