@@ -334,7 +334,7 @@ static int result_draw(struct tour *tour, enum app_call call)
     bool connect = tour->phase == TOUR_CONNECT;
     bool careful = tour->client->careful || tour->is_closed;
     bool refuses = connect && call != APP_MAKE && call != APP_FACTORY;
-    if (!careful && dice_chance(dice, 35)) {
+    if (!careful && dice_chance(dice, 45)) {
         return error_draw(tour);
     }
     if (!careful && refuses && !tour->is_answered && dice_chance(dice, 25)) {
@@ -415,7 +415,7 @@ int app_act(struct tour *tour, enum app_call call, unsigned who)
     if (has_state && dice_chance(dice, 150)) {
         state_use(tour);
     }
-    if (!tour->client->careful && dice_chance(dice, 6)) {
+    if (!tour->client->careful && dice_chance(dice, 10)) {
         close_or_abort(tour);
     }
     if (tour->client->careful ? dice_chance(dice, 60) : dice_chance(dice, 160)) {

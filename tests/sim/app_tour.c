@@ -457,7 +457,9 @@ void tour_told(struct tour *tour, const struct gyr_failure *failure)
         return;
     }
     (void)next_of(tour);
+    unsigned created = tour->is_pending ? tour->created : 0; /* that `create` has not failed */
     tour_settle(tour, GYR_ERR_MEMORY);
+    tour->created = MAX(tour->created, created);
     tour->failure = 0;
 }
 
