@@ -147,6 +147,8 @@ bool engine_conn_is_watched(const struct gyr_conn *conn);
 MUST_CHECK int engine_conn_may_send(const struct gyr_conn *conn);
 /* Is it an open WebSocket? */
 bool engine_conn_is_open(const struct gyr_conn *conn);
+/* Has gyr_finish brought a result that on_finish has not got yet? */
+bool engine_conn_is_finished(const struct gyr_conn *conn);
 /* Let on_drain come, when the queue is low. */
 void engine_conn_owe_drain(struct gyr_conn *conn);
 /* The core of a connection with this handle, which may be no core's index. */
@@ -154,6 +156,13 @@ static inline unsigned engine_handle_core(struct gyr_handle handle)
 {
     return (unsigned)(handle.id >> 48);
 }
+
+/* Write a message where it is sent from: room for the payload, up to `size` bytes; NULL: not now,
+ * it may go by gyr_send. Within a callback of the connection, with nothing in between; what was
+ * begun and is not ended has no effect. */
+uint8_t *engine_send_begin(struct gyr_conn *conn, size_t size);
+void engine_send_end(struct gyr_conn *conn, enum gyr_opcode opcode, size_t size);
+
 /* Keep a request beyond the callback that got it: a copy in `memory`, of engine_request_size bytes,
  * aligned as pointers are; lives as long as that. */
 size_t engine_request_size(const struct gyr_request *request);

@@ -155,6 +155,11 @@ bool engine_conn_is_watched(const struct gyr_conn *conn)
     return conn->watched != 0;
 }
 
+bool engine_conn_is_finished(const struct gyr_conn *conn)
+{
+    return (conn->flags & EXCHANGE_F_RESULT) != 0;
+}
+
 int engine_conn_may_send(const struct gyr_conn *conn)
 {
     if ((conn->flags & EXCHANGE_F_CLOSE_SENT) != 0 || conn->state > EXCHANGE_OPEN) {

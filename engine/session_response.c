@@ -43,7 +43,8 @@ static inline int respond(struct gyr_conn *exchange, const struct gyr_response *
     /* An error before the content was read: what follows is of unknown length to a client that
      * stops, and a client that waits for 100 Continue may never send it. */
     bool unread = (flags & EXCHANGE_F_BODY) != 0;
-    if (response->close || (exchange->transport->flags & TRANSPORT_F_LAST_REQUEST) != 0 ||
+    if (response->close || response->status_code == 426 || /* which says so */
+        (exchange->transport->flags & TRANSPORT_F_LAST_REQUEST) != 0 ||
         (unread && (response->status_code >= 400 || (flags & EXCHANGE_F_CONTINUE) != 0))) {
         flags |= EXCHANGE_F_CLOSE;
     }

@@ -33,9 +33,11 @@ struct ask {
     char id[ID_SIZE];
 };
 
+/* A connection may end, or time pass, before the resource is made. */
 static void *self_of(const struct visit *visit)
 {
-    return visit_self(visit, visit->route->level_count - 1U);
+    unsigned count = visit->route->level_count;
+    return visit->made_count == count ? visit_self(visit, count - 1U) : NULL;
 }
 
 struct ask *ask_find(const struct visit *visit, struct span answer)
@@ -112,6 +114,7 @@ static int ask_may(const struct visit *visit, uint32_t timeout_ms)
     return count < (asks_max != 0 ? asks_max : ASKS_MAX_DEFAULT) ? 0 : GYR_ERR_LIMIT;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the question, its answer, and who is told */
 int gyr_ask(struct gyr_conn *conn, const struct gyr_schema *schema, const void *value,
             const struct gyr_schema *answer_schema, uint32_t timeout_ms, gyr_any_fn fn, void *arg)
 {

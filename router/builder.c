@@ -264,9 +264,10 @@ int router_mount(struct gyr_app *app, const char *prefix, struct gyr_router *rou
                          name);
     }
     if (router->name != NULL && (name[0] == 0 || strchr(name, ':') != NULL)) {
-        return ERROR_SET(error, GYR_ERR_ARGUMENT,
-                         "the router \"%s\": a name is not empty, and ':' stands between names",
-                         name);
+        return ERROR_SET(
+            error, GYR_ERR_ARGUMENT,
+            "the router \"%s\": a name is not empty, and ':' stands between names; choose another",
+            name);
     }
     for (struct gyr_router *other = app->routers; other != NULL; other = other->next) {
         if (router->name != NULL && other->name != NULL && strcmp(other->name, name) == 0) {

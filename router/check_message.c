@@ -4,7 +4,7 @@
 #include "router/plan_make.h"
 #include "router/tag_name.h"
 
-#define TAG_OF_ERRORS "error" /* of the standard form of errors: docs/guide/messages.md */
+#define TAG_OF_ERRORS "error" /* of the standard form of errors: docs/wire.md */
 
 static void check_tags(struct plan_making *making, const struct made_type *type);
 static void check_members(struct plan_making *making, const struct made_type *type,
@@ -260,20 +260,25 @@ static const struct gyr_message_ref *listed(const struct plan_making *making,
     }
 }
 
+/* Is there a handler of this tag? What is looked for is read in words: its copy has room. */
 static bool is_handled(const struct plan_type *merged, struct span tag)
 {
-    uint8_t name[TAG_NAME_SIZE(TAG_SIZE_MAX) + PERFECT_HASH_PADDING] = {0};
+    uint8_t bytes[TAG_NAME_SIZE(TAG_SIZE_MAX) + PERFECT_HASH_PADDING];
     if (tag.size > TAG_SIZE_MAX) {
         return false;
     }
-    memcpy(name, tag.ptr, tag.size); /* bytes behind a tag of a schema are not to be read */
-    if (merged->tags != NULL &&
-        perfect_hash_find(merged->tags, span_of(name, tag.size)) != PERFECT_HASH_NONE) {
-        return true;
+    memset(bytes, 0, sizeof(bytes));
+    if (merged->tags != NULL) {
+        memcpy(bytes, tag.ptr, tag.size);
+        if (perfect_hash_find(merged->tags, span_of(bytes, tag.size)) != PERFECT_HASH_NONE) {
+            return true;
+        }
     }
-    return merged->names != NULL &&
-           perfect_hash_find(merged->names, span_of(name, tag_name_write(tag, name))) !=
-               PERFECT_HASH_NONE;
+    if (merged->names == NULL) {
+        return false;
+    }
+    size_t size = tag_name_write(tag, bytes);
+    return perfect_hash_find(merged->names, span_of(bytes, size)) != PERFECT_HASH_NONE;
 }
 
 static bool is_listed(const struct plan_making *making, const struct made_type *type,

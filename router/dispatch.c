@@ -17,8 +17,7 @@
 #include "router/send.h"
 #include "router/tag_name.h"
 
-#define VALUE_ALIGN  16 /* of decoded structures: as malloc has it */
-#define NAME_PADDING 16 /* readable bytes behind a name that is looked up */
+#define VALUE_ALIGN 16 /* of decoded structures: as malloc has it */
 
 typedef int (*typed_fn)(struct gyr_conn *conn, void *self, const void *message);
 typedef int (*untyped_fn)(struct gyr_conn *conn, void *self, struct gyr_span payload);
@@ -79,7 +78,7 @@ int dispatch_message(struct visit *visit, enum gyr_opcode opcode, struct gyr_spa
     in.is_utf8 = opcode == GYR_TEXT && (visit->flags & VISIT_F_REPLACED) == 0;
     in.owns_id = false;
     visit->id = (struct gyr_span){0};
-    visit->flags &= (uint16_t)~VISIT_F_ANSWERED_ID;
+    visit->flags &= ~(uint32_t)VISIT_F_ANSWERED_ID;
     const struct gyr_resource *merged = &in.type->merged;
     in.is_json = opcode == GYR_TEXT ? merged->on_text == NULL
                                     : merged->on_binary == NULL && in.type->binary_tag_size == 0 &&
@@ -93,6 +92,9 @@ int dispatch_message(struct visit *visit, enum gyr_opcode opcode, struct gyr_spa
  * wherever a core's budget is used up: nobody could be answered. */
 void dispatch_keep_id(struct visit *visit)
 {
+    if (visit->id.size == 0 || (visit->flags & VISIT_F_ID_KEPT) != 0) {
+        return;
+    }
     void *kept = visit_keep_alloc(visit, visit->id.size);
     if (kept == NULL) {
         visit->id = (struct gyr_span){0};
@@ -102,6 +104,7 @@ void dispatch_keep_id(struct visit *visit)
     }
     memcpy(kept, visit->id.ptr, visit->id.size);
     visit->id.ptr = kept;
+    visit->flags |= VISIT_F_ID_KEPT;
 }
 
 static void handler_failed(struct visit *visit, int err)
@@ -119,9 +122,7 @@ static int handler_returned(struct visit *visit, const struct plan_handler *hand
 {
     if (result == GYR_PENDING) {
         visit->handler = handler;
-        if (visit->id.size != 0) {
-            dispatch_keep_id(visit);
-        }
+        dispatch_keep_id(visit);
     } else if (result < 0) {
         visit->handler = handler;
         handler_failed(visit, result);
@@ -260,22 +261,22 @@ static int scan_refused(struct incoming *in, int status)
  * out: no handler has it. */
 static void tag_unescaped(struct incoming *in, struct span raw)
 {
-    uint8_t *bytes = arena_alloc(&in->visit->core->arena, TAG_SIZE_MAX + NAME_PADDING, 1);
+    uint8_t *bytes = arena_alloc(&in->visit->core->arena, TAG_SIZE_MAX + PERFECT_HASH_PADDING, 1);
     size_t size = 0;
     if (bytes != NULL && tag_unescape(raw, bytes, &size) == 0) {
-        memset(bytes + size, 0, NAME_PADDING);
+        memset(bytes + size, 0, PERFECT_HASH_PADDING);
         in->tag = span_of(bytes, size);
     }
 }
 
 static const struct plan_handler *handler_named(const struct plan_type *type, struct span tag)
 {
-    uint8_t name[TAG_NAME_SIZE(TAG_SIZE_MAX) + NAME_PADDING];
+    uint8_t name[TAG_NAME_SIZE(TAG_SIZE_MAX) + PERFECT_HASH_PADDING];
     if (type->names == NULL || tag.size > TAG_SIZE_MAX) {
         return NULL;
     }
     size_t size = tag_name_write(tag, name);
-    memset(name + size, 0, NAME_PADDING);
+    memset(name + size, 0, PERFECT_HASH_PADDING);
     uint32_t index = perfect_hash_find(type->names, span_of(name, size));
     return index != PERFECT_HASH_NONE ? &type->named[index] : NULL;
 }
@@ -346,7 +347,7 @@ static int handler_call(struct incoming *in, const struct plan_handler *handler)
         .schema = handler->schema,
         .is_utf8 = in->is_utf8,
         .is_lenient = handler->lenient,
-        .is_payload_optional = handler->payload_optional || handler->schema == NULL,
+        .is_payload_optional = handler->payload_optional,
     };
     void *value = NULL;
     if (handler->schema != NULL) {

@@ -61,7 +61,7 @@ static int refuse_with(struct visit *visit, unsigned status_code, struct gyr_spa
 static int refuse_close(struct visit *visit)
 {
     int err = gyr_upgrade(visit->conn, NULL);
-    return err < 0 ? err : gyr_close(visit->conn, visit->refuse_code, visit->refuse_text);
+    return err < 0 ? err : gyr_close(visit->conn, (uint16_t)visit->refuse_code, visit->refuse_text);
 }
 
 /* May it be refused still? Of an event that has failed the first error counts, and a gift that
@@ -86,7 +86,7 @@ static void refuse_keep(struct visit *visit, unsigned code, struct gyr_span text
         visit->refuse_text = (struct gyr_span){copy, text.size};
     }
     visit->refuse_code = (uint16_t)code;
-    visit->flags &= (uint16_t) ~(VISIT_F_REFUSED | VISIT_F_REFUSE_CLOSE);
+    visit->flags &= ~(uint32_t)(VISIT_F_REFUSED | VISIT_F_REFUSE_CLOSE);
     visit->flags |= (uint16_t)flag;
 }
 

@@ -8,6 +8,7 @@
 
 #define OUT_SIZE_MIN  4096
 #define OUT_SIZE_KEPT 65536 /* what is more is given back at once */
+#define DIRECT_SIZE   1024  /* of a message that is written where it is sent from */
 #define STACK_SIZE    2048  /* of a message that is published by any thread */
 
 /* What is written: a structure, or an error. */
@@ -102,6 +103,11 @@ static int job_send(struct visit *visit, const struct send_job *job)
 {
     struct app_core *core = visit->core;
     size_t size = 0;
+    uint8_t *bytes = engine_send_begin(visit->conn, DIRECT_SIZE);
+    if (LIKELY(bytes != NULL && job_write(job, bytes, DIRECT_SIZE, &size) == 0)) {
+        engine_send_end(visit->conn, GYR_TEXT, size);
+        return 0;
+    }
     int err = job_encode(core, job, engine_core_config(core->core)->send_queue_size_max, &size);
     if (LIKELY(err == 0)) {
         err = gyr_send(visit->conn, GYR_TEXT, (struct gyr_span){(const char *)core->out, size});
@@ -176,7 +182,9 @@ int send_answer_error(struct visit *visit, const char *code, const char *reason,
 
 int gyr_answer_error(struct gyr_conn *conn, const char *code, const char *reason, const char *path)
 {
-    return send_answer_error(visit_of(conn), code, reason, path);
+    struct visit *visit = visit_of(conn);
+    /* `return gyr_answer_error(...)` must not fail a handler that nobody wants an answer of. */
+    return visit->id.size != 0 ? send_answer_error(visit, code, reason, path) : 0;
 }
 
 int gyr_answer_to(struct gyr_conn *conn, struct gyr_span id, const struct gyr_schema *schema,

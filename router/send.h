@@ -11,7 +11,7 @@
  * answer it is. As gyr_send_msg. */
 MUST_CHECK int send_message(struct visit *visit, struct span id, struct span answer,
                             const struct gyr_schema *schema, const void *value);
-/* Answer what is being handled with an error, once. As gyr_answer_error. */
+/* Answer what is being handled with an error, once. As gyr_answer. */
 int send_answer_error(struct visit *visit, const char *code, const char *reason, const char *path);
 
 #endif

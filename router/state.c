@@ -42,6 +42,7 @@ static int store_find(struct gyr_conn *conn, const void *self, struct state_stor
     struct visit *visit = visit_of(conn);
     unsigned level;
     int err = level_of(visit, self, &level);
+    *store = NULL;
     if (err == 0) {
         *store = visit->states != NULL ? visit->states[level] : NULL;
     }
@@ -219,7 +220,7 @@ static int states_need(struct visit *visit)
         return 0;
     }
     unsigned count = visit->route->level_count;
-    struct state_store **states = gyr_conn_alloc(visit->conn, count * sizeof(*states));
+    struct state_store **states = gyr_conn_alloc(visit->conn, count * sizeof(void *));
     struct state_store *store = states != NULL ? store_create(visit, NULL, NULL) : NULL;
     if (store == NULL) {
         return GYR_ERR_MEMORY;

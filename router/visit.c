@@ -105,7 +105,7 @@ int visit_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
         return 0;
     }
     if ((visit->flags & VISIT_F_CONTENT) != 0) {
-        visit->flags &= (uint16_t)~VISIT_F_CONTENT;
+        visit->flags &= ~(uint32_t)VISIT_F_CONTENT;
         int result = http_handle_content(visit, piece);
         if (result == GYR_PENDING) {
             visit->flags |= VISIT_F_PENDING;
@@ -157,7 +157,7 @@ int visit_finish(struct gyr_conn *conn, int result)
         }
         result = 0;
     }
-    visit->flags &= (uint16_t)~VISIT_F_PENDING;
+    visit->flags &= ~(uint32_t)VISIT_F_PENDING;
     visit->cancel = NULL;
     if (visit->stage >= VISIT_RECEIVE_BEFORE) {
         return receive_finish(visit, result);
@@ -187,8 +187,10 @@ static void visit_end(struct visit *visit, uint16_t close_code, struct gyr_span 
 {
     struct gyr_conn *conn = visit->conn;
     if ((visit->flags & VISIT_F_PENDING) != 0) {
-        visit->flags &= (uint16_t)~VISIT_F_PENDING;
-        visit_cancel(visit);
+        visit->flags &= ~(uint32_t)VISIT_F_PENDING;
+        if (!engine_conn_is_finished(conn)) {
+            visit_cancel(visit);
+        }
     }
     visit->request = NULL;
     visit->message = (struct gyr_span){0};
@@ -199,6 +201,7 @@ static void visit_end(struct visit *visit, uint16_t close_code, struct gyr_span 
         hook_disconnect(visit, close_code);
         const struct gyr_resource *type;
         void *self = visit_innermost(visit, &type);
+        ASSERT(type != NULL); /* who was accepted was made */
         if (type->on_disconnect != NULL) {
             type->on_disconnect(conn, self, close_code, reason);
         }
@@ -240,23 +243,33 @@ int visit_refused(const struct visit *visit, int result)
 
 /* ---- what else the engine calls ---- */
 
+/* Whom it concerns: the innermost resource, if it is made and was not refused. What the core's
+ * arena holds is of an earlier message. */
+static void *listener_of(const struct gyr_conn *conn, const struct gyr_resource **type)
+{
+    struct visit *visit = visit_of(conn);
+    *type = NULL;
+    if (visit == NULL || (visit->flags & VISIT_F_REFUSE_CLOSE) != 0) {
+        return NULL;
+    }
+    arena_reset(&visit->core->arena);
+    return visit_innermost(visit, type);
+}
+
 void visit_drain(struct gyr_conn *conn)
 {
     const struct gyr_resource *type;
-    struct visit *visit = visit_of(conn);
-    void *self = visit != NULL ? visit_innermost(visit, &type) : NULL;
-    if (visit != NULL && type != NULL && type->on_drain != NULL) {
+    void *self = listener_of(conn, &type);
+    if (type != NULL && type->on_drain != NULL) {
         type->on_drain(conn, self);
     }
 }
 
 void visit_mail(struct gyr_conn *conn, void *mail)
 {
-    const struct gyr_resource *type;
-    struct visit *visit = conn != NULL ? visit_of(conn) : NULL;
-    void *self = visit != NULL ? visit_innermost(visit, &type) : NULL;
-    if (visit != NULL && type != NULL && type->on_mail != NULL) {
-        arena_reset(&visit->core->arena);
+    const struct gyr_resource *type = NULL;
+    void *self = conn != NULL ? listener_of(conn, &type) : NULL;
+    if (type != NULL && type->on_mail != NULL) {
         type->on_mail(conn, self, mail);
     }
 }
@@ -264,10 +277,8 @@ void visit_mail(struct gyr_conn *conn, void *mail)
 void visit_timer(struct gyr_conn *conn)
 {
     const struct gyr_resource *type;
-    struct visit *visit = visit_of(conn);
-    void *self = visit != NULL ? visit_innermost(visit, &type) : NULL;
-    if (visit != NULL && type != NULL && type->on_timer != NULL) {
-        arena_reset(&visit->core->arena);
+    void *self = listener_of(conn, &type);
+    if (type != NULL && type->on_timer != NULL) {
         type->on_timer(conn, self);
     }
 }
@@ -276,9 +287,8 @@ void visit_recovered(struct gyr_conn *conn, struct gyr_span room,
                      const struct gyr_recovery *recovery)
 {
     const struct gyr_resource *type;
-    struct visit *visit = visit_of(conn);
-    void *self = visit != NULL ? visit_innermost(visit, &type) : NULL;
-    if (visit != NULL && type != NULL && type->on_recovered != NULL) {
+    void *self = listener_of(conn, &type);
+    if (type != NULL && type->on_recovered != NULL) {
         type->on_recovered(conn, self, room, recovery);
     }
 }
@@ -381,7 +391,7 @@ void *gyr_keep(struct gyr_conn *conn, const void *bytes, size_t size)
 
 void *gyr_self(const struct gyr_conn *conn, unsigned levels_above)
 {
-    const struct visit *visit = visit_of((struct gyr_conn *)(uintptr_t)conn);
+    const struct visit *visit = visit_of(conn);
     const struct plan_route *route = visit->route;
     if (levels_above >= route->level_count || route->factory != NULL) {
         return NULL;
@@ -393,7 +403,7 @@ void *gyr_self(const struct gyr_conn *conn, unsigned levels_above)
 
 const struct gyr_resource *gyr_conn_resource(const struct gyr_conn *conn)
 {
-    const struct visit *visit = visit_of((struct gyr_conn *)(uintptr_t)conn);
+    const struct visit *visit = visit_of(conn);
     const struct plan_route *route = visit->route;
     return route->level_count != 0 && route->factory == NULL ? visit_type(visit)->declared : NULL;
 }

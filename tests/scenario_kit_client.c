@@ -132,15 +132,24 @@ unsigned scenario_request(struct scenario_client *client, const char *method, co
                               "%s %s HTTP/1.1\r\nHost: gyr.test\r\n%s\r\n", method, target, fields)
                    : snprintf(request, sizeof(request), FORMAT, method, target, fields,
                               strlen(content), content);
+    client_write(client, request, (size_t)size);
+    return scenario_answer(client);
+}
+
+void scenario_write(struct scenario_client *client, const char *request)
+{
+    client_write(client, request, strlen(request));
+}
+
+unsigned scenario_answer(struct scenario_client *client)
+{
     client->status = 0;
     client->head[0] = client->content[0] = '\0';
-    client_write(client, request, (size_t)size);
     if (!read_head(client)) {
         return 0;
     }
     size_t length = strtoul(scenario_field(client, "Content-Length"), NULL, 10);
-    if (strcmp(method, "HEAD") != 0 && length != 0 && length < sizeof(client->content) &&
-        client_has(client, length)) {
+    if (client->status != 101 && length < sizeof(client->content) && client_has(client, length)) {
         memcpy(client->content, client->bytes, length);
         client->content[length] = '\0';
         client_drop(client, length);

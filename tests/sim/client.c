@@ -3,6 +3,7 @@
  * verdict over the end. */
 #include "tests/sim/client.h"
 
+#include "tests/sim/app.h"
 #include "tests/sim/policy.h"
 #include "tests/sim/world.h"
 
@@ -59,7 +60,7 @@ void client_init_probe(struct client *client, struct world *world, unsigned id)
     }
     const struct gyr_config *config = &world->plan.config;
     bool slow = config->message_rate_max != 0 || config->byte_rate_max != 0 ||
-                world->plan.reload_steps != 0;
+                world->plan.reload_steps != 0 || world->plan.is_app;
     if (slow) {
         client->excuses |= world->plan.excuses & EXCUSE_TIME; /* it may be kept beyond its life */
     }
@@ -138,7 +139,9 @@ static bool output_step(struct client *client)
     struct world *world = client->world;
     while (!client->script_done && !client->gate &&
            client->out.size - client->out_sent < client->batch) {
-        if (client->out_ws) {
+        if (world->app != NULL) {
+            app_client_generate(client);
+        } else if (client->out_ws) {
             client_ws_generate(client);
         } else {
             client_http_generate(client);

@@ -149,6 +149,7 @@ struct client {
     struct item_queue pings; /* not answered yet */
     uint32_t request_number;
     uint32_t ping_number;
+    unsigned app_route; /* that the handshake leads to */
     uint8_t accept[28]; /* what the 101 must carry */
 
     bool out_ws;          /* the handshake has been sent */

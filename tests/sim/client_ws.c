@@ -5,6 +5,7 @@
 
 #include "proto/ws_close.h"
 #include "proto/ws_frame.h"
+#include "tests/sim/app.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/policy.h"
 #include "tests/sim/world.h"
@@ -290,8 +291,10 @@ bool client_ws_parse(struct client *client)
     } else if (opcode == WS_OPCODE_PONG) {
         pong_take(client, payload);
     } else if (opcode == WS_OPCODE_CLOSE) {
+        app_client_skip(client, (struct span){0});
         close_take(client, payload);
     } else if (opcode != WS_OPCODE_PING) {
+        app_client_skip(client, payload);
         data_take(client, first_byte, payload);
     } else if (!client->close_sent && !client->out_ended && client->out_ws && !client->gate) {
         frame_write(client, 0x80 | WS_OPCODE_PONG, payload.ptr, payload.size);
@@ -329,6 +332,9 @@ static void data_take(struct client *client, unsigned first_byte, struct span pa
     }
     item_pop(&client->owed);
     client->echo_count++;
+    if (client->world->app != NULL) {
+        app_client_asked(client, payload);
+    }
 }
 
 /* It answers the oldest Ping or a newer one, and then those before it are not owed any more (RFC

@@ -26,13 +26,15 @@ enum item_flags {
     ITEM_F_MUST_CLOSE = 1 << 5, /* ITEM_REQUEST, ITEM_RESPONSE: it closes */
     ITEM_F_EXPECT = 1 << 6,     /* ITEM_REQUEST: Expect: 100-continue */
     ITEM_F_FILE = 1 << 7,       /* ITEM_RESPONSE: a file, which may fail to be opened */
+    ITEM_F_ANY = 1 << 8,        /* ITEM_RESPONSE: whatever its content is */
+    ITEM_F_MAYBE = 1 << 9,      /* ITEM_FRAME: it may not come */
 };
 
 struct item {
     struct item *next;
     uint8_t kind;   /* enum item_kind */
-    uint8_t flags;  /* enum item_flags */
     uint8_t opcode; /* of a message or frame */
+    uint16_t flags; /* enum item_flags */
     uint16_t code;  /* status code of a response, code of a Close */
     uint32_t number;
     struct address from; /* ITEM_REQUEST: who the service must see */

@@ -8,7 +8,7 @@
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: sim [--profile any|calm|rough|storm|tight|stop|rooms] SEED\n"
+    (void)fprintf(stderr, "usage: sim [--profile any|calm|rough|storm|tight|stop|rooms|app] SEED\n"
                           "       sim [--profile ...] [--first SEED] --seeds COUNT\n");
     return 2;
 }

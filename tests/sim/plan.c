@@ -14,13 +14,16 @@ static void times_draw(struct plan *plan, struct dice *dice);
 static void faults_draw(struct plan *plan, struct dice *dice);
 static void tight_draw(struct plan *plan, struct dice *dice);
 static void rooms_draw(struct plan *plan);
+static bool app_draw(const struct plan *plan, enum profile profile);
+static void app_fit(struct plan *plan);
 
 void plan_make(struct plan *plan, uint64_t seed, enum profile profile)
 {
     struct dice dice = dice_make(seed, 1);
     *plan = (struct plan){.seed = seed, .config = gyr_config_default()};
     enum profile drawn = profile_draw(&dice);
-    plan->profile = profile == PROFILE_ANY ? drawn : profile;
+    plan->profile = profile == PROFILE_ANY || profile == PROFILE_APP ? drawn : profile;
+    plan->is_app = app_draw(plan, profile);
     plan->core_count = dice_between(&dice, 1, CORES_MAX);
     plan->listener_count = dice_chance(&dice, 700) ? plan->core_count : 1;
     plan->client_count = dice_between(&dice, 2, CLIENTS_MAX);
@@ -47,6 +50,10 @@ void plan_make(struct plan *plan, uint64_t seed, enum profile profile)
         plan->excuses |= EXCUSE_TIME;
     }
     turns_draw(plan, &dice); /* late: what is drawn before stays what it was */
+    if (plan->is_app) {
+        app_fit(plan);
+        return;
+    }
     if (dice_chance(&dice, 600)) {
         plan->address_count = DICE_PICK(&dice, 1, 1, 2, 6);
         plan->reload_steps = dice_chance(&dice, 250) ? dice_between(&dice, 20, 2000) : 0;
@@ -235,6 +242,24 @@ void plan_policies_draw(struct gyr_config *config, struct dice *dice)
     config->log_format = dice_chance(dice, 500) ? GYR_LOG_JSON : GYR_LOG_TEXT;
     config->log_rate_max = dice_chance(dice, 250) ? dice_between(dice, 1, 20) : 1000000;
     config->access_log = dice_chance(dice, 700);
+}
+
+/* From a stream of its own: worlds without an application are what they were. */
+static bool app_draw(const struct plan *plan, enum profile profile)
+{
+    struct dice dice = dice_make(plan->seed, 8);
+    return profile == PROFILE_APP || (profile == PROFILE_ANY && dice_chance(&dice, 250));
+}
+
+/* What an application needs on each core before anybody connects, and its messages. */
+static void app_fit(struct plan *plan)
+{
+    struct gyr_config *config = &plan->config;
+    config->core_heap_size_max += 24000;
+    config->log_level = GYR_LOG_ERROR;
+    config->access_log = 0;
+    config->message_size_max = MAX(config->message_size_max, 400U);
+    config->send_queue_size_max = MAX(config->send_queue_size_max, 1000U);
 }
 
 /* From a stream of its own: worlds without rooms are what they were. */

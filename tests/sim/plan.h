@@ -22,6 +22,7 @@ enum profile {
     PROFILE_TIGHT, /* little memory, few slots, short time limits */
     PROFILE_STOP,  /* the server is stopped in the middle */
     PROFILE_ROOMS, /* as PROFILE_ROUGH; several cores, and certainly rooms */
+    PROFILE_APP,   /* the seed decides; the service is an application */
 };
 
 /* Why a connection may end before its script does. */
@@ -52,6 +53,7 @@ struct plan {
     unsigned excuses;
     uint32_t address_count; /* that clients come from; 0: there are no policies */
     uint32_t reload_steps;  /* policies change once in so many steps; 0: never */
+    bool is_app;            /* the service is an application: no policies, no rooms */
 
     unsigned room_count;    /* that clients are in; 0: this world has no rooms */
     unsigned thread_count;  /* beside the cores */

@@ -14,7 +14,7 @@
 #define CPU_SECONDS_MAX 120 /* of one seed; valgrind needs many times what a release build does */
 
 static const char *const PROFILE_NAMES[] = {"any",   "calm", "rough", "storm",
-                                            "tight", "stop", "rooms"};
+                                            "tight", "stop", "rooms", "app"};
 
 struct child {
     pid_t pid; /* 0: none */

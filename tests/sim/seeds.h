@@ -12,7 +12,7 @@ unsigned seeds_run(uint64_t first, unsigned count, enum profile profile);
 /* Run one here, with its trace on standard output. Returns false if it failed. */
 bool seed_replay(uint64_t seed, enum profile profile);
 
-/* "any", "calm", "rough", "storm", "tight", "stop", "rooms"; false for anything else. */
+/* "any", "calm", "rough", "storm", "tight", "stop", "rooms", "app"; false for anything else. */
 bool profile_find(const char *name, enum profile *profile);
 
 #endif

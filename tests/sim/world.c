@@ -10,6 +10,8 @@
 #include "tests/sim/world.h"
 
 #include "engine/files.h"
+#include "tests/sim/app.h"
+#include "tests/sim/app_router.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/policy.h"
 #include "tests/sim/random.h"
@@ -82,6 +84,7 @@ static void world_create(struct world *world)
     service_files_init(world);
     policy_init(world);
     ledger_init(world);
+    app_world_init(world);
     world_hub_create(world);
     for (unsigned i = 0; i < plan->listener_count; i++) {
         world->listeners[i] = sim_listen(world->sim, plan->backlog);
@@ -104,6 +107,8 @@ static void world_create(struct world *world)
         int err = core_create(&config, &world->cores[i], &error);
         ASSERT(err == 0);
         *(struct world **)gyr_core_data((struct gyr_core *)world->cores[i]) = world;
+        err = world->app != NULL ? app_router_core_start((struct gyr_core *)world->cores[i]) : 0;
+        ASSERT(err == 0);
         world->cores[i]->data_ready = true;
     }
     world_hub_start(world);
@@ -136,6 +141,9 @@ static void world_destroy(struct world *world)
     }
     free(world->clients);
     service_deinit(world);
+    if (world->app != NULL) {
+        app_world_deinit(world);
+    }
     files_destroy(world->files);
     if (sim_open_count(world->sim) != 0) {
         world_fail(world, "%u descriptors are still open", sim_open_count(world->sim));
@@ -213,6 +221,7 @@ static void world_step(struct world *world)
     unsigned client = dice_below(&world->dice, world->client_count + 1);
     busy |= !world->failed && client_step(&world->clients[client]);
     busy |= !world->failed && jobs_step(world);
+    busy |= !world->failed && world->app != NULL && app_waits_step(world);
     if (!busy && !world->failed && !clients_step(world) && !strands_thaw(world)) {
         ledger_quiet(world);
         if (world->ledger == NULL || !world->ledger->has_rested) {
@@ -256,6 +265,9 @@ static void time_go_on(struct world *world)
 {
     uint64_t now_ns = sim_now_ns(world->sim);
     uint64_t next_ns = MIN(jobs_next_ns(world), threads_next_ns(world));
+    if (world->app != NULL) {
+        next_ns = MIN(next_ns, app_waits_next_ns(world));
+    }
     for (unsigned i = 0; i < world->plan.core_count; i++) {
         if (!world->ended[i]) {
             next_ns = MIN(next_ns, sim_ring_sleep_end_ns(world->cores[i]->ring));
@@ -339,6 +351,9 @@ static void core_check(struct world *world, unsigned index)
                    sim_buffers_out(core->ring), buffers);
     }
     service_check(world);
+    if (world->app != NULL) {
+        app_world_check(world);
+    }
 }
 
 static void core_end(struct world *world, unsigned index)

@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 
+struct app_world;
 struct ledger;
 struct visit;
 struct job;
@@ -34,6 +35,7 @@ struct world {
     struct dice strand_dice;
     struct thread threads[THREADS_MAX];
     struct ledger *ledger; /* owned; or NULL */
+    struct app_world *app; /* owned; NULL: the service is no application */
     bool ended[CORES_MAX]; /* core_turn has returned false */
     int listeners[CORES_MAX];
     struct gyr_files *files; /* owned */

@@ -345,7 +345,7 @@ void app_check_tells_resources_that_are_not_well_made(void)
         "(RFC 9110 section 9.3.1); use GYR_HTTP, or POST\n"
         "resource.c:47: the handler \"request_take\" of \"tasks\" is of the method 9, which does "
         "not exist; see enum gyr_method\n"
-        "put.c:1: the handler of PUT of \"tasks\" has no function\n",
+        "put.c:1: the handler of PUT of \"tasks\" has no function; give it one\n",
         "methods");
 }
 
@@ -496,7 +496,26 @@ void app_check_tells_hooks_without_function_and_with_too_much_data(void)
         expect_told(app,
                     i == 2 ? ""
                            : "routes.c:1: the hooks of a route below \"/x\" are 18 with 18432 "
-                             "bytes of data; they may be 65535 with 16384\n",
+                             "bytes of data; they may be 65535 with 16384; take some away\n",
                     "all of a route");
     }
+    /* Of the application alone, without a route, there is nobody to have too much. */
+    struct gyr_hook connects[] = {GYR_HOOK("a", .before_connect = hook_run, .data_size = 1024),
+                                  {0}};
+    struct gyr_app *app = told_app();
+    for (size_t k = 0; k < 17; k++) {
+        EXPECT_INT(gyr_app_hooks(app, NULL, connects, &error), 0, error.text);
+    }
+    expect_told(app, "", "no route");
+    app = told_app();
+    for (size_t k = 0; k < 17; k++) {
+        EXPECT_INT(gyr_app_hooks(app, NULL, connects, &error), 0, error.text);
+    }
+    const struct gyr_route plain[] = {
+        {.path = "/y", .at = "routes.c:2", .methods = GYR_METHODS(GYR_GET(request_take))}, {0}};
+    EXPECT_INT(gyr_app_routes(app, "/", plain), 0, "mounted");
+    expect_told(app,
+                "routes.c:2: the hooks of a route below \"/y\" are 17 with 17408 bytes of data; "
+                "they may be 65535 with 16384; take some away\n",
+                "the application's alone");
 }

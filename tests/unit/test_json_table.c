@@ -50,11 +50,11 @@ void json_table_has_the_verdicts_of_the_reader(void)
             struct json_read how = {.schema = &any_schema, .is_lenient = true};
             size_t head = strlen(heads[j]);
             size_t size = head + table[i].text.size + 1;
-            char *text = malloc(size);
+            char *text = malloc(size + 1);
             CU_ASSERT_PTR_NOT_NULL_FATAL(text);
             memcpy(text, heads[j], head);
             memcpy(text + head, table[i].text.ptr, table[i].text.size);
-            text[size - 1] = '}';
+            memcpy(text + size - 1, "}", 2);
             /* What closes more than it opens, or goes on with another member, is another text. */
             struct span row = table[i].text;
             bool goes_on =

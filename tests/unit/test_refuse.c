@@ -130,8 +130,15 @@ static void disconnect(struct gyr_conn *conn, void *self, uint16_t close_code,
     visit_trace(conn, "disconnect:%u", close_code);
 }
 
+static void timer(struct gyr_conn *conn, void *self)
+{
+    (void)self;
+    visit_trace(conn, "timer");
+}
+
 static const struct gyr_resource inner = {
     GYR_RESOURCE_PLAIN("inner"),
+    .on_timer = timer,
     .on_connect = connect_,
     .on_disconnect = disconnect,
     .methods = GYR_METHODS(GYR_GET(connect_)),
@@ -202,6 +209,9 @@ static void refused_row(const struct row *row, bool handshake)
     plan.place = "nowhere";
     visit_kit_upgrade(&visit_kit, "/inner", "");
     EXPECT_INT(visit_kit_status(&visit_kit), 101, "accepted");
+    gyr_conn_timer(kit_conn(&visit_kit.kit), 10);
+    kit_advance(&visit_kit.kit, 20);
+    EXPECT_TRACE(&visit_kit, "timer", "its timer runs");
     visit_kit_end(&visit_kit);
 }
 
@@ -243,6 +253,8 @@ void refuse_close_accepts_a_handshake_and_closes_it(void)
         visit_kit_upgrade(&visit_kit, "/inner", "");
         EXPECT_OUTPUT(&visit_kit.kit, KIT_101_WITH("") "\x88\x09\x0f\xa1go away", PLACES[i]);
         KIT_FRAME(&visit_kit.kit, 0x81, "too late");
+        gyr_conn_timer(kit_conn(&visit_kit.kit), 10);
+        kit_advance(&visit_kit.kit, 20);
         KIT_FRAME(&visit_kit.kit, 0x88, "\x0f\xa1");
         EXPECT_TRACE(&visit_kit, "", "no resource has been connected");
         plan.how = HOW_CLOSE_BAD_CODE;
