@@ -159,6 +159,7 @@ int visit_finish(struct gyr_conn *conn, int result)
     }
     visit->flags &= ~(uint32_t)VISIT_F_PENDING;
     visit->cancel = NULL;
+    arena_reset(&visit->core->arena); /* of what others have decoded meanwhile */
     if (visit->stage >= VISIT_RECEIVE_BEFORE) {
         return receive_finish(visit, result);
     }

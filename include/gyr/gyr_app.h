@@ -767,8 +767,8 @@ GYR_API GYR_MUST_CHECK int gyr_ask(struct gyr_conn *conn, const struct gyr_schem
     gyr_ask(conn, &question##_schema, GYR_IS_(question, value), &answer##_schema, timeout_ms, \
             GYR_ANSWERED_(answer, fn), arg)
 
-/* Decode within a handler what came raw; the value lives as long as the message. Errors as
- * gyr_decode. */
+/* Decode within a handler, or any other function of a connection, what came raw; the value lives
+ * until that function returns. Errors as gyr_decode. */
 GYR_API GYR_MUST_CHECK int gyr_conn_decode(struct gyr_conn *conn, const struct gyr_schema *schema,
                                            struct gyr_span text, bool lenient, void *value,
                                            struct gyr_fault *fault);

@@ -504,3 +504,50 @@ void visit_limits_content_by_the_product_that_was_chosen(void)
     }
     visit_kit_end(&visit_kit);
 }
+
+/* ---- many that have waited ---- */
+
+static int wait_before(struct gyr_hook_call *call)
+{
+    (void)call;
+    return GYR_PENDING;
+}
+
+static int ping_size(struct gyr_conn *conn, void *self, const struct ping *ping)
+{
+    (void)self;
+    visit_trace(conn, "%zu", ping->text.size);
+    return 0;
+}
+
+static const struct gyr_resource waiting = {
+    GYR_RESOURCE_PLAIN("waiting"),
+    .handlers = GYR_HANDLERS(GYR_ON(ping, ping_size)),
+    .hooks = GYR_HOOKS(GYR_HOOK("wait", .before_receive = wait_before)),
+};
+static const struct gyr_route waiting_routes[] = {GYR_ROUTE("/", &waiting), {0}};
+
+void visit_gives_back_what_messages_that_have_waited_took(void)
+{
+    struct gyr_conn *conns[6];
+    char text[3100];
+    int size = snprintf(text, sizeof(text), "{\"type\":\"ping\",\"text\":\"\\n%03000d\"}", 0);
+    struct visit_kit visit_kit;
+    visit_kit_init(&visit_kit);
+    visit_kit.options.decoded_size_max = 8192;
+    visit_kit.told = true;
+    visit_kit_app(&visit_kit);
+    EXPECT_INT(gyr_app_routes(visit_kit.app, "", waiting_routes), 0, "routes");
+    visit_kit_start(&visit_kit);
+    for (size_t i = 0; i < COUNT_OF(conns); i++) {
+        visit_kit_upgrade(&visit_kit, "/", "");
+        kit_input_frame(&visit_kit.kit, 0x81, text, (size_t)size);
+        conns[i] = kit_conn(&visit_kit.kit);
+    }
+    for (size_t i = 0; i < COUNT_OF(conns); i++) {
+        EXPECT_INT(gyr_finish(conns[i], 0), 0, "all at once");
+    }
+    kit_run(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "3001 3001 3001 3001 3001 3001", "each has all of the memory");
+    visit_kit_end(&visit_kit);
+}
