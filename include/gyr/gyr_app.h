@@ -519,6 +519,8 @@ struct gyr_app_options {
     uint32_t decoded_size_max; /* bytes that one message may become, per core; 0: 4 times
                                    message_size_max, and 64 KB */
     uint32_t asks_max;         /* questions to a client that wait for an answer; 0: 16 */
+    bool allow_unreachable;    /* a route that no path reaches, because one before it takes all that
+                                  it would, is no mistake: only gyr_app_print_routes tells */
     void (*on_failure)(struct gyr_conn *conn,
                        const struct gyr_failure *failure); /* beside the log */
 };
