@@ -1411,6 +1411,8 @@ TEST(visit_edge, visit_calls_nothing_of_a_resource_that_is_being_made)
 TEST(visit_edge, visit_gives_back_what_was_decoded_outside_of_messages)
 TEST(visit_edge, visit_asks_nothing_before_its_resource_is_made)
 TEST(visit_edge, visit_takes_content_that_is_larger_than_a_message_may_be)
+TEST(visit_edge, visit_waits_for_a_hook_though_the_response_has_ended)
+TEST(visit_edge, visit_limits_content_by_the_product_that_was_chosen)
 
 SUITE(visit_make)
 TEST(visit_make, visit_make_takes_inputs_from_what_counts_most)
