@@ -241,8 +241,8 @@ bool transport_end_batch(struct transport *transport)
     ASSERT(out->transport == transport && out->reserved == NULL);
     size_t size = (size_t)(out->end - out->start);
     bool lasts = out->staged || out->buffer_id != CORE_NO_BUFFER;
-    /* What waits for the end of the turn leaves room in staging: with little of it every further run
-     * would go out in pieces. */
+    /* What waits for the end of the turn leaves room in staging: with little of it every further
+     * run would go out in pieces. */
     bool fills = out->staged &&
                  (size_t)(out->end - core->staging) > CORE_STAGING_SIZE - CORE_STAGING_RESERVE;
     if (size == 0 || !lasts || fills || core->turn_send_count >= core->config->turn_sends_max ||

@@ -61,7 +61,7 @@ static int refuse_with(struct visit *visit, unsigned status_code, struct gyr_spa
 static int refuse_close(struct visit *visit)
 {
     int err = gyr_upgrade(visit->conn, NULL);
-    return err < 0 ? err : gyr_close(visit->conn, visit->refuse_code, visit->refuse_text);
+    return err < 0 ? err : gyr_close(visit->conn, (uint16_t)visit->refuse_code, visit->refuse_text);
 }
 
 /* May it be refused still? Of an event that has failed the first error counts, and a gift that

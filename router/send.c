@@ -183,7 +183,7 @@ int send_answer_error(struct visit *visit, const char *code, const char *reason,
 int gyr_answer_error(struct gyr_conn *conn, const char *code, const char *reason, const char *path)
 {
     struct visit *visit = visit_of(conn);
-    /* `return gyr_answer_error(...)` must not fail the handler of what is no request. */
+    /* `return gyr_answer_error(...)` must not fail a handler that nobody wants an answer of. */
     return visit->id.size != 0 ? send_answer_error(visit, code, reason, path) : 0;
 }
 

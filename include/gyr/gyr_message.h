@@ -204,7 +204,7 @@ struct gyr_schema {
         GYR_MEMBER_HEAD_(name_text, GYR_KIND_ARRAY, sizeof(*((struct type *)0)->member)),    \
             .item_kind = GYR_KIND_OF_(*((struct type *)0)->member),                          \
             .offset = (uint32_t)offsetof(struct type, member),                               \
-            .size = (uint32_t)sizeof(((struct type *)0)->member),                            \
+            .size = (uint32_t)sizeof(const void *),                                          \
             .item_size = (uint32_t)sizeof(*((struct type *)0)->member),                      \
             .count_offset = (uint32_t)(GYR_SAME_(size_t, ((struct type *)0)->count_member) + \
                                        offsetof(struct type, count_member)),                 \
@@ -218,7 +218,7 @@ struct gyr_schema {
     {                                                                                        \
         GYR_MEMBER_HEAD_(name_text, GYR_KIND_ARRAY, 0),                                      \
             .item_kind = GYR_KIND_STRUCT, .offset = (uint32_t)offsetof(struct type, member), \
-            .size = (uint32_t)sizeof(((struct type *)0)->member),                            \
+            .size = (uint32_t)sizeof(const void *),                                          \
             .item_size = (uint32_t)(GYR_SAME_(struct part, *((struct type *)0)->member) +    \
                                     sizeof(struct part)),                                    \
             .count_offset = (uint32_t)(GYR_SAME_(size_t, ((struct type *)0)->count_member) + \
