@@ -440,6 +440,26 @@ void visit_cancels_only_what_waits(void)
     visit_kit_end(&visit_kit);
 }
 
+static const struct gyr_resource waits_twice = {GYR_RESOURCE_PLAIN("waits"), .guard = wait_connect,
+                                                .on_connect = wait_connect};
+static const struct gyr_route twice_routes[] = {GYR_ROUTE("/", &waits_twice), {0}};
+
+void visit_keeps_a_request_once_however_often_it_waits(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, twice_routes);
+    visit_kit_upgrade(&visit_kit, "/", "");
+    uint64_t kept = visit_kit_heap(&visit_kit);
+    EXPECT_INT(gyr_finish(kit_conn(&visit_kit.kit), 0), 0, "the guard");
+    kit_run(&visit_kit.kit);
+    EXPECT_INT(visit_kit_heap(&visit_kit), kept, "on_connect waits with the same copy");
+    EXPECT_INT(gyr_finish(kit_conn(&visit_kit.kit), 0), 0, "on_connect");
+    kit_run(&visit_kit.kit);
+    EXPECT_INT(visit_kit_status(&visit_kit), 101, "accepted");
+    EXPECT(visit_kit_heap(&visit_kit) < kept, "and the copy has gone");
+    visit_kit_end(&visit_kit);
+}
+
 /* ---- the id of a message ---- */
 
 static int id_raw(struct gyr_conn *conn, void *self, struct gyr_span payload)
