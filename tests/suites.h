@@ -1399,6 +1399,7 @@ TEST(visit, visit_keeps_memory_as_long_as_it_is_said_to)
 TEST(visit, visit_of_three_resources_takes_less_than_a_kilobyte)
 TEST(visit, visit_hands_on_what_the_engine_calls)
 TEST(visit, visit_cancels_only_what_waits)
+TEST(visit, visit_keeps_a_request_once_however_often_it_waits)
 TEST(visit, visit_forgets_the_id_of_a_message_that_is_done_with)
 
 SUITE(visit_edge)
