@@ -78,15 +78,15 @@ struct visit {
     int32_t err;    /* of the event that is under way: the first */
     uint16_t refuse_code;
     uint16_t opcode;
-    uint32_t size;       /* of this piece of memory */
-    uint32_t state_size; /* bytes that the entries of all default states have */
+    uint32_t size;                     /* of this piece of memory */
+    uint32_t state_size;               /* bytes that the entries of all default states have */
     const struct gyr_request *request; /* while it lives, or kept; NULL after connect */
     struct gyr_span message;           /* that is being handled; size 0 if it is gone */
     struct gyr_span id;                /* of the message, as it is written; in the message or in
                                           kept memory */
     const struct plan_method *method;  /* of an HTTP request */
-    const struct gyr_value *values;  /* that a factory has chosen, or NULL */
-    const char *subprotocol; /* NULL: the first of the resource's that is offered; "": none */
+    const struct gyr_value *values;    /* that a factory has chosen, or NULL */
+    const char *subprotocol;     /* NULL: the first of the resource's that is offered; "": none */
     struct visit_block *kept;    /* owned; until the message, or the connect, is done with */
     struct visit_block *blocks;  /* owned; until the end */
     struct ask *asks;            /* owned */

@@ -622,7 +622,7 @@ GYR_API void *gyr_keep(struct gyr_conn *conn, const void *bytes, size_t size);
 
 /* Within a function that returns GYR_PENDING then: call fn(arg) on this thread if the connection
  * ends before it is finished: nobody waits for the result any more. gyr_finish and gyr_complete
- * then find that it has gone. */
+ * then find that it has gone. Once gyr_finish has taken a result it is not called any more. */
 GYR_API void gyr_on_cancel(struct gyr_conn *conn, void (*fn)(void *arg), void *arg);
 
 /* Refuse a request: `return gyr_refuse(conn, 401, GYR_SPAN("who are you?"))`: status code 400 to
@@ -743,9 +743,10 @@ GYR_API GYR_MUST_CHECK int gyr_answer_to(struct gyr_conn *conn, struct gyr_span 
 /* Ask the client: send a message with an id, and call fn(conn, self, answer, fault, arg) once: with
  * the decoded answer; or with NULL and why there is none: GYR_REASON_TIMEOUT after timeout_ms (1 ms
  * to 24 days); what does not fit the schema; GYR_REASON_REFUSED if the client has sent an error;
- * GYR_REASON_FAILED when the connection ends. GYR_ERR_LIMIT past asks_max; otherwise as
- * gyr_send_msg, and then it is not called. GYR_ASK checks the types: int fn(struct gyr_conn *, void
- * *, const struct ANSWER *, const struct gyr_fault *, void *). No GYR_PENDING. */
+ * GYR_REASON_FAILED when the connection ends (`self` is NULL while the resource is not made).
+ * GYR_ERR_LIMIT past asks_max; otherwise as gyr_send_msg, and then it is not called. No
+ * GYR_PENDING. GYR_ASK checks the types: int fn(struct gyr_conn *, void *, const struct ANSWER *,
+ * const struct gyr_fault *, void *). */
 GYR_API GYR_MUST_CHECK int gyr_ask(struct gyr_conn *conn, const struct gyr_schema *schema,
                                    const void *value, const struct gyr_schema *answer_schema,
                                    uint32_t timeout_ms, gyr_any_fn fn, void *arg);

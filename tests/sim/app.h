@@ -183,16 +183,16 @@ struct tour {
     unsigned refuse_code;
     bool refuse_closes;
     bool refuse_has_text;
-    bool is_closed; /* gyr_close or gyr_abort */
-    bool is_lost;   /* gyr_abort */
-    bool is_made;   /* by the maker */
-    bool is_excused; /* memory ran out in the midst of it */
+    bool is_closed;         /* gyr_close or gyr_abort */
+    bool is_lost;           /* gyr_abort */
+    bool is_made;           /* by the maker */
+    bool is_excused;        /* memory ran out in the midst of it */
     struct item_queue held; /* frames that come behind the 101 */
     struct app_ask asks[APP_ASKS_MAX];
     enum app_say say;
-    char said_id[24]; /* of the message as it is written; "": none */
-    bool has_id;      /* it may be answered */
-    bool is_unsure;   /* whether the router could answer it, nobody knows */
+    char said_id[24];        /* of the message as it is written; "": none */
+    bool has_id;             /* it may be answered */
+    bool is_unsure;          /* whether the router could answer it, nobody knows */
     struct app_ask *answers; /* borrowed; the question that it answers */
     char said[APP_TEXT_SIZE];
     size_t said_size;
@@ -214,11 +214,11 @@ struct tour {
 #define APP_MEMORY_SIZE 24
 
 struct app_world {
-    struct gyr_app *app;        /* owned */
+    struct gyr_app *app; /* owned */
     struct gyr_service declared;
-    struct gyr_service inner;   /* what the application does at each upcall */
-    struct tour *tours;         /* owned; newest first */
-    struct app_wait *waits;     /* owned; newest first */
+    struct gyr_service inner; /* what the application does at each upcall */
+    struct tour *tours;       /* owned; newest first */
+    struct app_wait *waits;   /* owned; newest first */
     unsigned tour_count;
     unsigned global_mask; /* which global hooks there are */
     uint64_t made_count;

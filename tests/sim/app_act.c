@@ -35,8 +35,8 @@ bool app_is_tight(const struct world *world)
 void app_owe(struct tour *tour, const char *text, unsigned flags)
 {
     bool is_early = tour->phase == TOUR_CONNECT;
-    struct item *item = item_push(is_early ? &tour->held : &tour->client->owed, ITEM_FRAME, text,
-                                  strlen(text));
+    struct item *item =
+        item_push(is_early ? &tour->held : &tour->client->owed, ITEM_FRAME, text, strlen(text));
     item->opcode = GYR_TEXT;
     item->flags = (uint16_t)(ITEM_F_FIRST | ITEM_F_LAST | flags);
 }
@@ -77,8 +77,8 @@ void app_owe_error(struct tour *tour, enum gyr_reason reason, const char *path)
     bool is_envelope = app_types[tour->types[tour->level_count - 1U]].is_envelope;
     if (path == NULL) {
         path = reason == GYR_REASON_MISSING || reason == GYR_REASON_TYPE ? "n"
-               : reason == GYR_REASON_UNKNOWN_MEMBER                    ? "more"
-                                                                        : "";
+               : reason == GYR_REASON_UNKNOWN_MEMBER                     ? "more"
+                                                                         : "";
     }
     char text[APP_TEXT_SIZE];
     (void)snprintf(text, sizeof(text),
@@ -189,8 +189,7 @@ static void ask(struct tour *tour)
     const struct question question = {.n = (int32_t)dice_below(&tour->dice, 100)};
     uint32_t timeout_ms = DICE_PICK(&tour->dice, 1, 20, 5000, 60000);
     tour->world->is_call = true;
-    int result =
-        GYR_ASK(tour->conn, question, &question, reply, timeout_ms, answered, free_ask);
+    int result = GYR_ASK(tour->conn, question, &question, reply, timeout_ms, answered, free_ask);
     tour->world->is_call = false;
     if (app_type_has(type, APP_BYTES) && result == GYR_ERR_STATE) {
         return; /* nobody would look for the answer */
@@ -249,9 +248,8 @@ static void state_use(struct tour *tour)
     bool removes = tour->state >= 0 && dice_chance(&tour->dice, 300);
     int number = (int)dice_below(&tour->dice, 100000);
     (void)snprintf(text, sizeof(text), "%d", number);
-    err = removes
-              ? gyr_state_remove(tour->conn, NULL, KEY)
-              : gyr_state_set(tour->conn, NULL, KEY, (struct gyr_span){text, strlen(text)});
+    err = removes ? gyr_state_remove(tour->conn, NULL, KEY)
+                  : gyr_state_set(tour->conn, NULL, KEY, (struct gyr_span){text, strlen(text)});
     if (err == 0) {
         tour->state = removes ? -1 : number;
     } else if (err != GYR_ERR_MEMORY || !app_is_tight(tour->world)) {
@@ -313,10 +311,9 @@ static int respond(struct tour *tour)
     (void)snprintf(text, sizeof(text), "{\"n\":%u}", tour->number);
     const struct reply reply = {.n = (int32_t)tour->number};
     bool is_plain = dice_chance(&tour->dice, 500);
-    int err = is_plain
-                  ? gyr_respond_text(tour->conn, 200, "text/plain",
-                                     (struct gyr_span){text, strlen(text)})
-                  : gyr_respond_msg(tour->conn, 200, &reply_schema, &reply);
+    int err = is_plain ? gyr_respond_text(tour->conn, 200, "text/plain",
+                                          (struct gyr_span){text, strlen(text)})
+                       : gyr_respond_msg(tour->conn, 200, &reply_schema, &reply);
     world_note(tour->world, "    gyr_respond: %d", err);
     if (err == 0) {
         tour->is_answered = true;
@@ -511,8 +508,7 @@ static void wait_start(struct tour *tour, enum app_call call)
 
 static void mail_run(struct core *core, struct mail *mail)
 {
-    wait_end(mail->arg,
-             gyr_core_find((struct gyr_core *)core, (struct gyr_handle){mail->handle}));
+    wait_end(mail->arg, gyr_core_find((struct gyr_core *)core, (struct gyr_handle){mail->handle}));
 }
 
 /* Another thread has the result: what gyr_complete puts into the mailbox. */

@@ -7,10 +7,28 @@
 #include <stdio.h>
 
 static const char *const CALL_NAMES[APP_CALL_COUNT] = {
-    "nothing",   "before",     "after",  "factory",    "make",    "create",   "guard",
-    "give",      "on_connect", "GET",    "POST",       "note",    "note",     "raw",
-    "named",     "on_text",    "on_unhandled", "answer", "before_disconnect", "on_disconnect",
-    "destroy",   "drop",
+    "nothing",
+    "before",
+    "after",
+    "factory",
+    "make",
+    "create",
+    "guard",
+    "give",
+    "on_connect",
+    "GET",
+    "POST",
+    "note",
+    "note",
+    "raw",
+    "named",
+    "on_text",
+    "on_unhandled",
+    "answer",
+    "before_disconnect",
+    "on_disconnect",
+    "destroy",
+    "drop",
 };
 
 bool app_type_has(unsigned type, enum app_call call)
@@ -469,11 +487,11 @@ bool tour_answer_enter(struct tour *tour, struct app_ask *ask, const struct gyr_
     enum gyr_reason reason = fault != NULL ? fault->reason : GYR_REASON_NONE;
     bool is_step = tour->phase == TOUR_MESSAGE && tour->answers == ask && !tour->is_pending &&
                    next_of(tour).call == APP_ANSWER && reason != GYR_REASON_TIMEOUT;
-    bool is_right = tour->phase == TOUR_ENDING     ? reason == GYR_REASON_FAILED
-                    : !is_step                     ? reason == GYR_REASON_TIMEOUT
-                    : tour->say == SAY_ANSWER      ? reason == GYR_REASON_NONE
-                    : tour->say == SAY_ANSWER_BAD  ? reason == GYR_REASON_TYPE
-                                                   : reason == GYR_REASON_REFUSED;
+    bool is_right = tour->phase == TOUR_ENDING    ? reason == GYR_REASON_FAILED
+                    : !is_step                    ? reason == GYR_REASON_TIMEOUT
+                    : tour->say == SAY_ANSWER     ? reason == GYR_REASON_NONE
+                    : tour->say == SAY_ANSWER_BAD ? reason == GYR_REASON_TYPE
+                                                  : reason == GYR_REASON_REFUSED;
     if (!ask->is_waiting || !is_right || tour->phase == TOUR_ENDED) {
         world_fail(world, "client %u: question %llu is answered with %d in phase %d%s",
                    tour->client->id, (unsigned long long)ask->number, reason, tour->phase,
@@ -518,12 +536,12 @@ static void connect_conclude(struct tour *tour, int result)
     } else {
         const char *text = tour->refuse_has_text ? "no, not you" : "";
         bool refused = tour->err == GYR_ERR_REFUSED && tour->refuse_code != 0;
-        unsigned status = refused                           ? tour->refuse_code
-                          : tour->err == GYR_ERR_REFUSED    ? 403
-                          : tour->err == GYR_ERR_NOT_FOUND  ? 404
-                          : tour->err == GYR_ERR_RATE       ? 429
-                          : tour->err == GYR_ERR_MEMORY     ? 503
-                                                            : 500;
+        unsigned status = refused                          ? tour->refuse_code
+                          : tour->err == GYR_ERR_REFUSED   ? 403
+                          : tour->err == GYR_ERR_NOT_FOUND ? 404
+                          : tour->err == GYR_ERR_RATE      ? 429
+                          : tour->err == GYR_ERR_MEMORY    ? 503
+                                                           : 500;
         app_owe_response(tour, status, text, refused ? 0 : ITEM_F_ANY);
     }
     item_clear(&tour->held);
