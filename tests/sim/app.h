@@ -207,7 +207,11 @@ struct tour {
     void *selfs[APP_LEVELS_MAX];
     uint8_t *memory[4]; /* by gyr_conn_alloc */
     unsigned memory_count;
-    int state; /* number in it; -1: none */
+    int stores[4]; /* states: number in each; -1: none */
+    unsigned store_count;
+    uint8_t store_of[APP_LEVELS_MAX];
+    int64_t param_set;           /* -1: it is not */
+    struct app_wait *timer_wait; /* borrowed; that gyr_conn_timer ends */
 };
 
 #define APP_KEPT_SIZE   40
@@ -223,6 +227,7 @@ struct app_world {
     unsigned global_mask; /* which global hooks there are */
     uint64_t made_count;
     uint64_t dropped_count;
+    unsigned store_count; /* of the service's own, that live */
 };
 
 /* ---- app.c ---- */
@@ -265,7 +270,7 @@ bool app_type_has(unsigned type, enum app_call call);
 int app_act(struct tour *tour, enum app_call call, unsigned who);
 void app_owe(struct tour *tour, const char *text, unsigned flags);
 void app_owe_response(struct tour *tour, unsigned status, const char *text, unsigned flags);
-void app_held_owe(struct tour *tour);
+void app_held_owe(struct tour *tour, unsigned flags);
 bool app_is_tight(const struct world *world);
 /* The error that the router sends by itself. */
 void app_owe_error(struct tour *tour, enum gyr_reason reason, const char *path);
@@ -273,6 +278,14 @@ bool app_waits_step(struct world *world);
 uint64_t app_waits_next_ns(const struct world *world);
 void app_waits_free(struct world *world);
 void app_on_cancel(void *arg);
+void app_on_timer(struct tour *tour, void *self);
+
+/* ---- app_state.c ---- */
+/* In `give` of this level: perhaps another state for those below. */
+void app_state_give(struct tour *tour, unsigned level);
+/* Compare one with what is known of it, and change it. */
+void app_state_use(struct tour *tour);
+void app_params_use(struct tour *tour, enum app_call call);
 
 /* ---- app_client.c ---- */
 void app_client_generate(struct client *client);

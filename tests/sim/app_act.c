@@ -24,6 +24,7 @@ struct app_wait {
 };
 
 static void wait_start(struct tour *tour, enum app_call call);
+static void wait_end(struct app_wait *wait, struct gyr_conn *conn);
 
 bool app_is_tight(const struct world *world)
 {
@@ -41,13 +42,13 @@ void app_owe(struct tour *tour, const char *text, unsigned flags)
     item->flags = (uint16_t)(ITEM_F_FIRST | ITEM_F_LAST | flags);
 }
 
-void app_held_owe(struct tour *tour)
+void app_held_owe(struct tour *tour, unsigned flags)
 {
     while (tour->held.head != NULL) {
         struct item *item = tour->held.head;
         struct item *owed = item_push(&tour->client->owed, ITEM_FRAME, item->bytes, item->size);
         owed->opcode = item->opcode;
-        owed->flags = item->flags;
+        owed->flags = (uint16_t)(item->flags | flags);
         item_pop(&tour->held);
     }
 }
@@ -230,44 +231,20 @@ static void allocate(struct tour *tour)
     tour->memory[tour->memory_count++] = memory;
 }
 
-/* One number by a name, which all resources of the chain share. */
-static void state_use(struct tour *tour)
-{
-    static const struct gyr_span KEY = GYR_LITERAL("number");
-    struct gyr_span value = {0};
-    char text[16];
-    int err = gyr_state_get(tour->conn, NULL, KEY, &value);
-    (void)snprintf(text, sizeof(text), "%d", tour->state);
-    bool right = tour->state < 0 ? err == GYR_ERR_NOT_FOUND
-                                 : err == 0 && value.size == strlen(text) &&
-                                       memcmp(value.ptr, text, value.size) == 0;
-    if (!right) {
-        world_fail(tour->world, "client %u: the state is %d, %.*s instead of %s", tour->client->id,
-                   err, (int)value.size, value.ptr, text);
-    }
-    bool removes = tour->state >= 0 && dice_chance(&tour->dice, 300);
-    int number = (int)dice_below(&tour->dice, 100000);
-    (void)snprintf(text, sizeof(text), "%d", number);
-    err = removes ? gyr_state_remove(tour->conn, NULL, KEY)
-                  : gyr_state_set(tour->conn, NULL, KEY, (struct gyr_span){text, strlen(text)});
-    if (err == 0) {
-        tour->state = removes ? -1 : number;
-    } else if (err != GYR_ERR_MEMORY || !app_is_tight(tour->world)) {
-        world_fail(tour->world, "client %u: the state returned %d", tour->client->id, err);
-    }
-}
-
 static void close_or_abort(struct tour *tour)
 {
     struct client *client = tour->client;
     client->excuses |= EXCUSE_SERVICE;
-    if (tour->phase == TOUR_CONNECT || dice_chance(&tour->dice, 500)) {
+    /* Of a handshake that is accepted then it closes nothing. */
+    bool early = tour->phase == TOUR_CONNECT && tour->is_handshake;
+    if (early || dice_chance(&tour->dice, 500)) {
         world_note(tour->world, "    gyr_abort");
         gyr_abort(tour->conn);
+        tour->is_lost = true;
     } else {
         int err = gyr_close(tour->conn, 3005, GYR_SPAN("the application says so"));
         world_note(tour->world, "    gyr_close: %d", err);
-        if (err == 0 && !tour->is_closed) {
+        if (err == 0 && !tour->is_closed && tour->phase != TOUR_CONNECT) {
             item_push(&client->owed, ITEM_CLOSE, NULL, 0)->code = 3005;
             client->service_closed = true;
         }
@@ -410,7 +387,10 @@ int app_act(struct tour *tour, enum app_call call, unsigned who)
     }
     bool has_state = tour->created == tour->level_count && tour->level_count != 0;
     if (has_state && dice_chance(dice, 150)) {
-        state_use(tour);
+        app_state_use(tour);
+    }
+    if (call != APP_FACTORY && call != APP_MAKE && dice_chance(dice, 80)) {
+        app_params_use(tour, call);
     }
     if (!tour->client->careful && dice_chance(dice, 10)) {
         close_or_abort(tour);
@@ -438,6 +418,17 @@ void app_on_cancel(void *arg)
         world_fail(tour->world, "client %u: on_cancel in phase %d", tour->client->id, tour->phase);
     }
     tour->has_cancel = false;
+}
+
+void app_on_timer(struct tour *tour, void *self)
+{
+    struct app_wait *wait = tour->timer_wait;
+    if (wait == NULL || self != tour->selfs[tour->level_count - 1U]) {
+        world_fail(tour->world, "client %u: on_timer without a timer", tour->client->id);
+        return;
+    }
+    tour->timer_wait = NULL;
+    wait_end(wait, tour->conn);
 }
 
 /* End it, on the core's thread. */
@@ -500,7 +491,13 @@ static void wait_start(struct tour *tour, enum app_call call)
     world->app->waits = wait;
     uint32_t delay_ms = dice_between(dice, 1, connect || dice_chance(dice, 900) ? 60 : 20000);
     wait->due_ns = sim_now_ns(world->sim) + delay_ms * 500000ULL;
-    if (dice_chance(dice, 500)) {
+    bool has_timer = tour->phase == TOUR_MESSAGE && tour->timer_wait == NULL &&
+                     app_type_has(tour->types[tour->level_count - 1U], APP_UNHANDLED);
+    if (has_timer && dice_chance(dice, 300)) {
+        wait->is_sent = true;
+        tour->timer_wait = wait;
+        gyr_conn_timer(tour->conn, delay_ms);
+    } else if (dice_chance(dice, 500)) {
         wait->is_sent = true;
         gyr_timer_start(gyr_conn_core(tour->conn), &wait->timer, delay_ms, wait_on_timer, wait);
     }

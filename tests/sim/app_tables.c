@@ -220,10 +220,12 @@ static int hall_give(struct gyr_conn *conn, void *self)
     if (dice_chance(&tour_of(conn)->dice, 700) && gyr_give(conn, "lamp", self) != 0) {
         world_fail(tour_of(conn)->world, "gyr_give has failed");
     }
+    app_state_give(tour_of(conn), level_of(conn, APP_HALL));
     return call_of(conn, APP_GIVE, level_of(conn, APP_HALL), self);
 }
 static int cell_give(struct gyr_conn *conn, void *self)
 {
+    app_state_give(tour_of(conn), level_of(conn, APP_CELL));
     return call_of(conn, APP_GIVE, level_of(conn, APP_CELL), self);
 }
 
@@ -300,6 +302,20 @@ static int room_unhandled(struct gyr_conn *conn, void *self, const struct gyr_un
     return call_of(conn, APP_UNHANDLED, 0, self);
 }
 
+static void room_timer(struct gyr_conn *conn, void *self)
+{
+    app_on_timer(tour_of(conn), self);
+}
+
+static void room_drain(struct gyr_conn *conn, void *self)
+{
+    const struct tour *tour = tour_of(conn);
+    if (tour->created != tour->level_count || self != tour->selfs[tour->level_count - 1U] ||
+        tour->phase == TOUR_ENDED || tour->world->is_upcall) {
+        world_fail(tour->world, "client %u: on_drain in phase %d", tour->client->id, tour->phase);
+    }
+}
+
 static int bytes_take(struct gyr_conn *conn, void *self, struct gyr_span message)
 {
     const struct tour *tour = tour_of(conn);
@@ -335,7 +351,7 @@ static void hook_check(const struct gyr_hook_call *call, bool is_first)
                    tour->client->id, hook->index, call->message.size, tour->said_size);
     }
     uint8_t *data = call->data;
-    for (unsigned i = 0; i < hook->data_size; i++) {
+    for (unsigned i = 0; data != NULL && i < hook->data_size; i++) {
         if (data[i] != (is_first ? 0 : 0xa0U + hook->index)) {
             world_fail(tour->world, "client %u: the data of hook %u is not its own",
                        tour->client->id, hook->index);
@@ -411,6 +427,8 @@ static const struct gyr_resource room = {
     .handlers = GYR_HANDLERS(GYR_ON(note, room_note), GYR_ON_RAW("raw", room_raw),
                              GYR_ON_NAMED(note, on_do_thing)),
     .on_unhandled = room_unhandled,
+    .on_timer = room_timer,
+    .on_drain = room_drain,
     .methods = GYR_METHODS(GYR_GET(inner_get), GYR_POST_MSG(note, inner_post)),
 };
 static const struct gyr_resource closet = {

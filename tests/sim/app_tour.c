@@ -511,10 +511,13 @@ static void connect_conclude(struct tour *tour, int result)
     tour->phase = TOUR_ANSWERED;
     if (tour->is_closed || (result < 0 && app_is_tight(tour->world))) {
         client->excuses |= EXCUSE_SERVICE;
-        item_clear(&tour->held);
         if (tour->is_handshake && result == 0 && (tour->err == 0 || closes)) {
             tour->phase = closes ? TOUR_REFUSED : TOUR_ACCEPTED;
+            (void)item_push(&client->owed, ITEM_UPGRADE, NULL, 0);
+            client->is_upgraded = true;
+            app_held_owe(tour, ITEM_F_MAYBE);
         }
+        item_clear(&tour->held);
         return;
     }
     if (tour->is_answered) {
@@ -527,7 +530,7 @@ static void connect_conclude(struct tour *tour, int result)
         (void)item_push(&client->owed, ITEM_UPGRADE, NULL, 0);
         tour->phase = closes ? TOUR_REFUSED : TOUR_ACCEPTED;
         client->is_upgraded = true;
-        app_held_owe(tour);
+        app_held_owe(tour, 0);
         if (closes) {
             item_push(&client->owed, ITEM_CLOSE, NULL, 0)->code = (uint16_t)tour->refuse_code;
             client->service_closed = true;
