@@ -94,7 +94,7 @@ SRC_FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 O := $(B)/obj
 OBJ := $(SRC_C:%.c=$(O)/%.o) $(SRC_CXX:%.cpp=$(O)/%.o)
 OBJ_TESTLIB := $(SRC_TESTLIB:%.c=$(O)/%.o)
-OBJ_TESTS := $(SRC_TESTS:%.c=$(O)/%.o) $(SRC_TESTS_CXX:%.cpp=$(O)/%.o)
+OBJ_TESTS := $(SRC_TESTS:%.c=$(O)/%.o) $(SRC_TESTS_CXX:%.cpp=$(O)/%.o) $(O)/tests/fuzz/json_dom.o
 EXAMPLES := $(EXAMPLE_NAMES:%=$(B)/bin/gyr-%)
 BENCHES := $(SRC_BENCH:bench/%.c=$(B)/bin/bench-%)
 SIM := $(SRC_SIM:tests/sim/main.c=$(B)/bin/sim)
@@ -104,8 +104,9 @@ LIB_SO := $(B)/libgyr.so.$(VERSION)
 # ---- what people type --------------------------------------------------------------------------
 
 .PHONY: all run test check tidy sim scenarios model fuzz autobahn http-probes http-differential bench \
-    tag-differential install uninstall deb test-packages clean docs help format lib programs tests fuzzers venv check-format \
-    check-headers check-style check-symbols check-unit check-sim check-docs
+    tag-differential install uninstall deb test-packages clean docs help format lib programs tests \
+    fuzzers venv check-format check-headers check-style check-cxx check-compile check-symbols \
+    check-unit check-sim check-docs
 
 all: lib programs ## build the libraries and programs (default)
 	@:
@@ -124,7 +125,8 @@ test: ## every test, short fuzzing included; ends with `N passed, M failed, K sk
 	@MODE=$(MODE) SEEDS=$(or $(SEEDS),300) tools/test
 
 check: ## formatting, clang-tidy, style, symbols, docs, unit tests, some simulator seeds
-	@+$(MAKE) -k check-format check-style check-headers check-docs tidy check-symbols check-unit check-sim
+	@+$(MAKE) -k check-format check-style check-headers check-cxx check-compile check-docs tidy \
+	    check-symbols check-unit check-sim
 	@echo 'check: all is well'
 
 tidy: ## clang-tidy over what ships, cached by content
@@ -284,8 +286,16 @@ $(B)/bin/config-table: $(O)/tools/config_table.o $(B)/gyr.o
 
 # ---- tests -------------------------------------------------------------------------------------
 
-tests: $(B)/bin/run_tests $(B)/bin/tag-differential $(SIM)
+tests: $(B)/bin/run_tests $(B)/bin/tag-differential $(SIM) $(B)/bin/cxx-app
 	@:
+
+# As a service in C++ would be: of a newer standard than the library, against the archive. What is
+# shadowed are names that C has twice, as struct gyr_publish and gyr_publish.
+$(O)/tests/cxx/app.o: ROLE_CXX := -std=c++20 -Wno-missing-field-initializers -Wno-shadow -fno-lto
+$(B)/bin/cxx-app: $(O)/tests/cxx/app.o $(B)/libgyr.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -o $@ $(filter %.o,$^) $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
 
 # Tests see every internal function, so they link the one object and not the archive.
 $(B)/bin/run_tests: $(OBJ_TESTS) $(B)/gyr.o $(B)/libgyr_test.a
@@ -355,7 +365,8 @@ build/fuzz/obj/%.o: %.cpp Makefile
 # ---- make check --------------------------------------------------------------------------------
 
 FORMATTED := $(foreach dir,$(LAYERS) include/gyr examples bench tests tests/unit tests/sim \
-    tests/socket tests/scenarios tests/differential tests/fuzz,$(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
+    tests/socket tests/scenarios tests/differential tests/fuzz tests/cxx tests/must_not_compile, \
+    $(wildcard $(dir)/*.c $(dir)/*.h $(dir)/*.cpp))
 # Lists for the preprocessor that read best one entry a line.
 FORMATTED := $(filter-out tests/suites.h tests/options.h,$(FORMATTED))
 HEADERS := $(foreach dir,$(LAYERS) include/gyr,$(wildcard $(dir)/*.h))
@@ -375,6 +386,12 @@ check-docs: $(B)/bin/config-table
 	$(Q)tools/config_doc --check $<
 	$(Q)tools/api_doc --check
 
+# What the macros of the public headers must refuse.
+check-compile:
+	$(call say,COMPILE,)
+	$(Q)CC='$(CC)' CXX='$(CXX)' tools/must_not_compile > $(B)/must_not_compile.log || \
+	    { grep -v '^ok' $(B)/must_not_compile.log; exit 1; }
+
 # Every header stands alone.
 check-headers: $(HEADERS:%=$(O)/%.checked)
 	@:
@@ -383,6 +400,17 @@ $(O)/%.h.checked: %.h $(B)/flags
 	$(Q)printf '#include "$<"\n' | $(CC) -std=gnu17 -D_GNU_SOURCE= $(CPPFLAGS_ALL) -MMD -MP -MF $(@:.checked=.d) \
 	    -MT $@ -fsyntax-only -x c -
 	$(Q)touch $@
+
+# The macros of gyr_message.h warn in no language and compiler that is here, and work in C++.
+check-cxx: lib
+	$(call say,CXX,tests/cxx/message.cpp)
+	$(Q)set -e; for compiler in gcc clang; do if command -v $$compiler > /dev/null; then \
+	    for language in 'c -std=gnu17' 'c -std=c17' 'c++ -std=c++17' 'c++ -std=c++20'; do \
+	        $$compiler -x $$language -Wall -Wextra -Werror -Iinclude -fsyntax-only tests/cxx/message.cpp; \
+	    done; fi; done
+	$(Q)$(CXX) -std=c++20 -Wall -Wextra -Werror -Iinclude $(filter -fsanitize% --coverage,$(MODE_FLAGS)) \
+	    -o $(B)/bin/cxx-message tests/cxx/message.cpp $(B)/libgyr.a $(LDFLAGS_ALL) $(LIBS)
+	$(Q)$(if $(filter tsan,$(MODE)),setarch -R) $(B)/bin/cxx-message
 
 check-symbols: lib
 	$(call say,SYMS,)
@@ -411,7 +439,7 @@ STD := -std=gnu17
 ROLE := $(WARN_SHIPPED)
 $(O)/proto/%.o: STD := -std=c17 -pedantic
 $(O)/tests/%.o: ROLE := -fno-lto
-$(O)/tests/%.o: ROLE_CXX := -fno-lto
+$(O)/tests/%.o: ROLE_CXX := -fno-lto -Wno-shadow
 $(O)/bench/%.o: ROLE := -fno-lto
 $(O)/examples/%.o: ROLE := -fno-lto
 $(O)/tools/%.o: ROLE := -fno-lto

@@ -23,6 +23,7 @@
 #define CORE_COMPLETIONS_MAX  256    /* taken by one wait; config->turn_completions_max at most */
 #define CORE_COMPLETIONS_SIZE 1024   /* of a turn, with those taken while its sends are settled */
 #define CORE_STAGING_SIZE     262144 /* output of a turn that is not framed in place */
+#define CORE_STAGING_RESERVE  65536  /* of it, for the run that is being made */
 #define CORE_TURN_SENDS_MAX   255    /* room for config->turn_sends_max */
 #define CORE_LISTENERS_MAX    64
 #define CORE_REFUSALS_MAX     64 /* connections that are being told 503, beside connections_max */

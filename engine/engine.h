@@ -156,6 +156,13 @@ static inline unsigned engine_handle_core(struct gyr_handle handle)
 {
     return (unsigned)(handle.id >> 48);
 }
+
+/* Write a message where it is sent from: room for the payload, up to `size` bytes; NULL: not now,
+ * it may go by gyr_send. Within a callback of the connection, with nothing in between; what was
+ * begun and is not ended has no effect. */
+uint8_t *engine_send_begin(struct gyr_conn *conn, size_t size);
+void engine_send_end(struct gyr_conn *conn, enum gyr_opcode opcode, size_t size);
+
 /* Keep a request beyond the callback that got it: a copy in `memory`, of engine_request_size bytes,
  * aligned as pointers are; lives as long as that. */
 size_t engine_request_size(const struct gyr_request *request);

@@ -208,6 +208,37 @@ int gyr_send_part(struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span
     return err;
 }
 
+/* The header is written when the size is known: room is kept for that of a payload of up to 64 KB,
+ * and a shorter one moves the payload. */
+#define SEND_HEADER_SIZE 4
+
+uint8_t *engine_send_begin(struct gyr_conn *conn, size_t size)
+{
+    struct transport *transport = conn->transport;
+    ASSERT(size <= UINT16_MAX);
+    if (conn->state != EXCHANGE_OPEN ||
+        (conn->flags & (EXCHANGE_F_CLOSE_SENT | EXCHANGE_F_SENDING_PARTS)) != 0 ||
+        transport_is_full(transport, SEND_HEADER_SIZE + size)) {
+        return NULL;
+    }
+    uint8_t *bytes = transport_reserve_direct(transport, SEND_HEADER_SIZE + size);
+    return bytes != NULL ? bytes + SEND_HEADER_SIZE : NULL;
+}
+
+void engine_send_end(struct gyr_conn *conn, enum gyr_opcode opcode, size_t size)
+{
+    struct transport *transport = conn->transport;
+    uint8_t *bytes = transport->core->out.end;
+    size_t header_size = ws_frame_header_size(size);
+    if (header_size != SEND_HEADER_SIZE) {
+        memmove(bytes + header_size, bytes + SEND_HEADER_SIZE, size);
+    }
+    ws_frame_write_header(bytes, (uint8_t)opcode, true, 0, size);
+    transport_commit(transport, header_size + size);
+    STATS_ADD(&transport->core->stats, messages_out, 1);
+    transport->message_ms = core_now32(transport->core);
+}
+
 int exchange_may_send(const struct gyr_conn *conn, enum gyr_opcode opcode, struct gyr_span payload,
                       unsigned flags)
 {

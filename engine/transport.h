@@ -226,6 +226,9 @@ void transport_backlog_run(struct transport *transport);
 uint8_t *transport_reserve(struct transport *transport, size_t size);
 /* 0 gives the room back. */
 void transport_commit(struct transport *transport, size_t size);
+/* The same where the batch's run goes on; NULL: elsewhere, or not now. Nothing needs to be given
+ * back. */
+uint8_t *transport_reserve_direct(struct transport *transport, size_t size);
 
 /* The same for an entry that must follow what the batch has produced so far. */
 void transport_queue_behind_batch(struct transport *transport, struct entry *entry);

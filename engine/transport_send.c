@@ -40,6 +40,15 @@ uint8_t *transport_reserve(struct transport *transport, size_t size)
     return out->reserved == NULL ? NULL : entry_payload(out->reserved);
 }
 
+uint8_t *transport_reserve_direct(struct transport *transport, size_t size)
+{
+    ASSERT(transport->core->out.reserved == NULL);
+    if (output_is_direct(transport, size)) {
+        output_to_staging(transport, size);
+    }
+    return output_is_direct(transport, size) ? transport->core->out.end : NULL;
+}
+
 void transport_commit(struct transport *transport, size_t size)
 {
     struct core_output *out = &transport->core->out;
@@ -232,7 +241,11 @@ bool transport_end_batch(struct transport *transport)
     ASSERT(out->transport == transport && out->reserved == NULL);
     size_t size = (size_t)(out->end - out->start);
     bool lasts = out->staged || out->buffer_id != CORE_NO_BUFFER;
-    if (size == 0 || !lasts || core->turn_send_count >= core->config->turn_sends_max ||
+    /* What waits for the end of the turn leaves room in staging: with little of it every further
+     * run would go out in pieces. */
+    bool fills = out->staged &&
+                 (size_t)(out->end - core->staging) > CORE_STAGING_SIZE - CORE_STAGING_RESERVE;
+    if (size == 0 || !lasts || fills || core->turn_send_count >= core->config->turn_sends_max ||
         (transport->flags & (TRANSPORT_F_LOST | TRANSPORT_F_CUT)) != 0) {
         transport_flush_batch(transport);
         out->transport = NULL;

@@ -254,7 +254,7 @@ int gyr_app_hook(struct gyr_app *app, const struct gyr_resource *resource,
     struct gyr_hook hook = {.name = "gyr_app_hook", .user = user};
     if (function == NULL || !hook_put(&hook, event, function)) {
         return ERROR_SET(error, GYR_ERR_ARGUMENT,
-                         function == NULL ? "the hook of the event %u has no function"
+                         function == NULL ? "the hook of the event %u has no function; give it one"
                                           : "there is no event %u; see enum gyr_hook_event",
                          (unsigned)event);
     }
@@ -336,7 +336,6 @@ static void service_fill(struct gyr_app *app)
 {
     app->service = app->declared;
     app->service.size = sizeof(app->service);
-    app->service.conn_data_size = sizeof(void *);
     app->service.core_data_size = app->plan->core_data_offset + sizeof(struct app_core);
     app->service.on_core_start = app_core_start;
     app->service.on_core_stop = app_core_stop;
@@ -473,7 +472,9 @@ static int core_make(struct app_core *core)
                                   : 4 * message_size_max + (size_t)64 * 1024;
     core->tag_scan = tag_scan_at(simd_detect());
     arena_init(&core->arena, decoded_size_max);
-    int err = json_reader_create(message_size_max, &core->reader);
+    /* What comes was measured before: messages by a limit that a reload may raise, content by its
+     * handler's own. */
+    int err = json_reader_create(SIZE_MAX, &core->reader);
     if (err < 0) {
         core->reader = NULL;
         return err;

@@ -32,7 +32,8 @@ const struct plan *app_plan(const struct gyr_app *app);
 /* What gyr_app_server gives to the engine, of a frozen application. */
 const struct gyr_service *app_service(const struct gyr_app *app);
 
-/* ---- made by app.c, used by upcall.c ---- */
+/* Its functions of a core: what the router has of each is made before the application's own
+ * on_core_start, and goes after its on_core_stop. */
 int app_core_start(struct gyr_core *core);
 void app_core_stop(struct gyr_core *core);
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Questions to the client (section 11 of gyr/gyr_app.h). A question lives on the heap of its core
- * and hangs on its visit, until it is answered, its time has passed or the connection ends:
+/* Questions to the client (section 11 of gyr/gyr_app.h). A question lives on the heap of its
+ * core and hangs on its visit, until it is answered, its time has passed or the connection ends:
  *
  *   gyr_ask -> waiting -> ask_finish: answered (dispatch.c), too late (ask_on_timer),
  *                                     the end (dispatch_end)
  *
- * Ids are numbers that a core uses once, so that a late answer finds nobody, never somebody else. */
+ * Ids are numbers that a core uses once: a late answer finds nobody, never somebody else. */
 #include "router/ask.h"
 
 #include "engine/engine.h"
 #include "router/dispatch.h"
 #include "router/send.h"
+#include "router/visit_parts.h"
 
 #include <stdio.h>
 
@@ -100,8 +101,10 @@ static int ask_may(const struct visit *visit, uint32_t timeout_ms)
     if (timeout_ms == 0 || timeout_ms > TIMEOUT_MS_MAX) {
         return GYR_ERR_ARGUMENT;
     }
-    if (visit->route->level_count == 0 || visit_type(visit)->merged.on_text != NULL) {
-        return GYR_ERR_STATE; /* nobody would look for the answer */
+    const struct gyr_resource *type;
+    (void)visit_innermost(visit, &type);
+    if (type == NULL || type->on_text != NULL) {
+        return GYR_ERR_STATE; /* who gets the answer is not made yet, or would not look for it */
     }
     uint32_t asks_max = app_options(visit->core->app)->asks_max;
     uint32_t count = 0;
@@ -111,6 +114,7 @@ static int ask_may(const struct visit *visit, uint32_t timeout_ms)
     return count < (asks_max != 0 ? asks_max : ASKS_MAX_DEFAULT) ? 0 : GYR_ERR_LIMIT;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the question, its answer, and who is told */
 int gyr_ask(struct gyr_conn *conn, const struct gyr_schema *schema, const void *value,
             const struct gyr_schema *answer_schema, uint32_t timeout_ms, gyr_any_fn fn, void *arg)
 {

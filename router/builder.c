@@ -140,6 +140,12 @@ int route_check(const struct gyr_route *route, struct gyr_error *error)
                          "that it may choose",
                          route->path);
     }
+    if (route->factory == NULL && (route->products != NULL || route->user != NULL)) {
+        return ERROR_SET(error, GYR_ERR_ARGUMENT,
+                         "the route \"%s\" has products, or a `user`, but no factory; use "
+                         "GYR_ROUTE_MADE",
+                         route->path);
+    }
     if (route->methods != NULL && route->methods[0].method == 0) {
         return ERROR_SET(error, GYR_ERR_ARGUMENT,
                          "the methods of the route \"%s\" are an empty table; add a row",
@@ -258,9 +264,10 @@ int router_mount(struct gyr_app *app, const char *prefix, struct gyr_router *rou
                          name);
     }
     if (router->name != NULL && (name[0] == 0 || strchr(name, ':') != NULL)) {
-        return ERROR_SET(error, GYR_ERR_ARGUMENT,
-                         "the router \"%s\": a name is not empty, and ':' stands between names",
-                         name);
+        return ERROR_SET(
+            error, GYR_ERR_ARGUMENT,
+            "the router \"%s\": a name is not empty, and ':' stands between names; choose another",
+            name);
     }
     for (struct gyr_router *other = app->routers; other != NULL; other = other->next) {
         if (router->name != NULL && other->name != NULL && strcmp(other->name, name) == 0) {

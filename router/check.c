@@ -70,6 +70,18 @@ static void check_bases(struct plan_making *making, const struct made_type *type
                      "the resource \"%s\" and its bases are %u; they may be %d", type->own.name,
                      count, DECLARE_BASES_MAX);
     }
+    for (const struct gyr_mixin *mixin = type->own.mixins; mixin != NULL && mixin->resource != NULL;
+         mixin++) {
+        const struct gyr_resource *mixed =
+            &making->types[plan_type_of(making, mixin->resource)].own;
+        if (mixed->instance_size > type->own.instance_size) {
+            mistakes_add(making->mistakes, type->own.at,
+                         "the structure of the resource \"%s\" (%u bytes) is smaller than that of "
+                         "its mixin \"%s\" (%u bytes), whose handlers get it; begin both alike",
+                         type->own.name, type->own.instance_size, mixed->name,
+                         mixed->instance_size);
+        }
+    }
     if (type->base == PLAN_NO_TYPE) {
         return;
     }
@@ -176,7 +188,8 @@ void check_methods(struct mistakes *mistakes, const struct gyr_http_handler *met
             continue;
         }
         if (row->function == NULL) {
-            mistakes_add(mistakes, row->at, "the handler of %s of \"%s\" has no function",
+            mistakes_add(mistakes, row->at,
+                         "the handler of %s of \"%s\" has no function; give it one",
                          method_name(row->method), where);
         }
         if (row->schema != NULL &&
@@ -215,7 +228,7 @@ void check_used(struct plan_making *making)
 static void check_gifts_taken(struct plan_making *making, const struct made_type *type)
 {
     for (size_t i = 0; i < type->gift_count; i++) {
-        struct span key = span_of(&type->gifts[i], sizeof(const struct gyr_gift *));
+        struct span key = span_of_address((const void *const *)&type->gifts[i]);
         if (text_map_find(&making->gifts, key) == TEXT_MAP_NONE) {
             mistakes_add(making->mistakes, type->gifts[i]->at,
                          "the resource \"%s\" gives \"%s\", which nobody below it wants; remove "

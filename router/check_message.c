@@ -4,9 +4,11 @@
 #include "router/plan_make.h"
 #include "router/tag_name.h"
 
-#define TAG_OF_ERRORS "error" /* of the standard form of errors: docs/guide/messages.md */
+#define TAG_OF_ERRORS "error" /* of the standard form of errors: docs/wire.md */
 
 static void check_tags(struct plan_making *making, const struct made_type *type);
+static void check_members(struct plan_making *making, const struct made_type *type,
+                          const struct plan_type *merged);
 static void check_binary(struct plan_making *making, const struct made_type *type,
                          const struct plan_type *merged);
 static void check_raw(struct plan_making *making, const struct made_type *type,
@@ -22,6 +24,7 @@ void check_handlers(struct plan_making *making, const struct made_type *type,
                     const struct plan_type *merged)
 {
     check_tags(making, type);
+    check_members(making, type, merged);
     check_binary(making, type, merged);
     check_raw(making, type, merged);
     if (type->own.form != GYR_FORM_DEFAULT || type->own.tag_name != NULL ||
@@ -51,6 +54,28 @@ static void check_tags(struct plan_making *making, const struct made_type *type)
                          "\", which is that of errors; choose another",
                          made->row->name);
         }
+    }
+}
+
+static void check_member(struct plan_making *making, const struct gyr_schema *schema,
+                         struct span name, const char *what)
+{
+    if (json_has_member(schema, name)) {
+        mistakes_add(making->mistakes, schema->at,
+                     "struct %s has the member \"%.*s\", but that is %s in the flat form, in which "
+                     "it comes to a handler; rename it, or use the envelope form",
+                     schema->name, (int)name.size, name.ptr, what);
+    }
+}
+
+/* In the flat form the members of a message stand beside those that all messages have. */
+static void check_members(struct plan_making *making, const struct made_type *type,
+                          const struct plan_type *merged)
+{
+    for (size_t i = 0; merged->form.payload_name.size == 0 && i < type->handlers.count; i++) {
+        const struct gyr_schema *schema = type->handlers.rows[i].row->schema;
+        check_member(making, schema, merged->form.tag_name, "the tag");
+        check_member(making, schema, SPAN_LITERAL("re"), "whose answer a message is");
     }
 }
 
@@ -235,15 +260,25 @@ static const struct gyr_message_ref *listed(const struct plan_making *making,
     }
 }
 
+/* Is there a handler of this tag? What is looked for is read in words: its copy has room. */
 static bool is_handled(const struct plan_type *merged, struct span tag)
 {
-    uint8_t name[TAG_NAME_SIZE(TAG_SIZE_MAX)];
-    if (merged->tags != NULL && perfect_hash_find(merged->tags, tag) != PERFECT_HASH_NONE) {
-        return true;
+    uint8_t bytes[TAG_NAME_SIZE(TAG_SIZE_MAX) + PERFECT_HASH_PADDING];
+    if (tag.size > TAG_SIZE_MAX) {
+        return false;
     }
-    return merged->names != NULL && tag.size <= TAG_SIZE_MAX &&
-           perfect_hash_find(merged->names, span_of(name, tag_name_write(tag, name))) !=
-               PERFECT_HASH_NONE;
+    memset(bytes, 0, sizeof(bytes));
+    if (merged->tags != NULL) {
+        memcpy(bytes, tag.ptr, tag.size);
+        if (perfect_hash_find(merged->tags, span_of(bytes, tag.size)) != PERFECT_HASH_NONE) {
+            return true;
+        }
+    }
+    if (merged->names == NULL) {
+        return false;
+    }
+    size_t size = tag_name_write(tag, bytes);
+    return perfect_hash_find(merged->names, span_of(bytes, size)) != PERFECT_HASH_NONE;
 }
 
 static bool is_listed(const struct plan_making *making, const struct made_type *type,

@@ -17,8 +17,7 @@
 #include "router/send.h"
 #include "router/tag_name.h"
 
-#define VALUE_ALIGN  16 /* of decoded structures: as malloc has it */
-#define NAME_PADDING 16 /* readable bytes behind a name that is looked up */
+#define VALUE_ALIGN 16 /* of decoded structures: as malloc has it */
 
 typedef int (*typed_fn)(struct gyr_conn *conn, void *self, const void *message);
 typedef int (*untyped_fn)(struct gyr_conn *conn, void *self, struct gyr_span payload);
@@ -31,6 +30,8 @@ struct incoming {
     struct span tag; /* unescaped; size 0: not found */
     enum gyr_opcode opcode;
     bool is_json;
+    bool is_utf8; /* the engine has checked it */
+    bool owns_id; /* a member "id" is the message's own: it is no request */
     struct gyr_fault fault;
 };
 
@@ -74,8 +75,10 @@ int dispatch_message(struct visit *visit, enum gyr_opcode opcode, struct gyr_spa
     in.message = message;
     in.tag = (struct span){0};
     in.opcode = opcode;
+    in.is_utf8 = opcode == GYR_TEXT && (visit->flags & VISIT_F_REPLACED) == 0;
+    in.owns_id = false;
     visit->id = (struct gyr_span){0};
-    visit->flags &= (uint16_t)~VISIT_F_ANSWERED_ID;
+    visit->flags &= ~(uint32_t)VISIT_F_ANSWERED_ID;
     const struct gyr_resource *merged = &in.type->merged;
     in.is_json = opcode == GYR_TEXT ? merged->on_text == NULL
                                     : merged->on_binary == NULL && in.type->binary_tag_size == 0 &&
@@ -160,7 +163,7 @@ static int marks_read(struct incoming *in, struct marks *marks, struct gyr_fault
     struct app_core *core = in->visit->core;
     struct json_read how = {
         .schema = &marks_schema,
-        .is_utf8 = in->opcode == GYR_TEXT,
+        .is_utf8 = in->is_utf8,
         .is_lenient = true,
     };
     struct json_message read;
@@ -189,12 +192,12 @@ static void marks_find(struct incoming *in)
     struct gyr_fault fault;
     struct marks marks;
     if (marks_read(in, &marks, &fault) != 0) {
-        if (reason_is_of_scan(in->fault.reason)) {
+        if (in->message.size != 0 && reason_is_of_scan(in->fault.reason)) {
             in->fault = fault;
         }
         return;
     }
-    if (is_id(marks.id)) {
+    if (is_id(marks.id) && !in->owns_id) {
         in->visit->id = marks.id;
     }
     if (marks.re.size != 0) {
@@ -258,22 +261,22 @@ static int scan_refused(struct incoming *in, int status)
  * out: no handler has it. */
 static void tag_unescaped(struct incoming *in, struct span raw)
 {
-    uint8_t *bytes = arena_alloc(&in->visit->core->arena, TAG_SIZE_MAX + NAME_PADDING, 1);
+    uint8_t *bytes = arena_alloc(&in->visit->core->arena, TAG_SIZE_MAX + PERFECT_HASH_PADDING, 1);
     size_t size = 0;
     if (bytes != NULL && tag_unescape(raw, bytes, &size) == 0) {
-        memset(bytes + size, 0, NAME_PADDING);
+        memset(bytes + size, 0, PERFECT_HASH_PADDING);
         in->tag = span_of(bytes, size);
     }
 }
 
 static const struct plan_handler *handler_named(const struct plan_type *type, struct span tag)
 {
-    uint8_t name[TAG_NAME_SIZE(TAG_SIZE_MAX) + NAME_PADDING];
+    uint8_t name[TAG_NAME_SIZE(TAG_SIZE_MAX) + PERFECT_HASH_PADDING];
     if (type->names == NULL || tag.size > TAG_SIZE_MAX) {
         return NULL;
     }
     size_t size = tag_name_write(tag, name);
-    memset(name + size, 0, NAME_PADDING);
+    memset(name + size, 0, PERFECT_HASH_PADDING);
     uint32_t index = perfect_hash_find(type->names, span_of(name, size));
     return index != PERFECT_HASH_NONE ? &type->named[index] : NULL;
 }
@@ -309,16 +312,16 @@ static int handle_answer(struct incoming *in)
     if (ask == NULL) {
         return unhandled_for(in, GYR_REASON_NOT_ASKED);
     }
-    if (is_id(marks.id)) {
+    const struct gyr_schema *schema = ask_schema(ask);
+    if (is_id(marks.id) && !json_owns_id(&in->type->form, schema)) {
         visit->id = marks.id;
     }
-    const struct gyr_schema *schema = ask_schema(ask);
     void *value = arena_alloc(&core->arena, schema->struct_size, VALUE_ALIGN);
     struct json_read how = {
         .form = &in->type->form,
         .tag = in->tag,
         .schema = schema,
-        .is_utf8 = in->opcode == GYR_TEXT,
+        .is_utf8 = in->is_utf8,
     };
     struct json_message read;
     int err = GYR_ERR_MESSAGE;
@@ -342,14 +345,15 @@ static int handler_call(struct incoming *in, const struct plan_handler *handler)
         .form = &in->type->form,
         .tag = in->tag,
         .schema = handler->schema,
-        .is_utf8 = in->opcode == GYR_TEXT,
+        .is_utf8 = in->is_utf8,
         .is_lenient = handler->lenient,
-        .is_payload_optional = handler->payload_optional || handler->schema == NULL,
+        .is_payload_optional = handler->payload_optional,
     };
     void *value = NULL;
     if (handler->schema != NULL) {
         value = arena_alloc(&core->arena, handler->value_size, VALUE_ALIGN);
         if (value == NULL) {
+            in->owns_id = json_owns_id(how.form, how.schema);
             return unhandled_for(in, GYR_REASON_MEMORY);
         }
     }
@@ -357,9 +361,11 @@ static int handler_call(struct incoming *in, const struct plan_handler *handler)
     int err = json_read(core->reader, as_internal(in->message), &how, &core->arena, value, &read,
                         &in->fault);
     if (err != 0) {
+        in->owns_id = json_owns_id(how.form, how.schema);
         return unhandled(in);
     }
     if (read.answer.size != 0) {
+        in->owns_id = json_owns_id(how.form, how.schema);
         return unhandled_for(in, GYR_REASON_NOT_ASKED);
     }
     visit->id = as_public(read.id);
@@ -385,7 +391,8 @@ static int handle_json(struct incoming *in)
         if (tag.is_escaped) {
             tag_unescaped(in, tag.raw);
         } else {
-            in->tag = tag.raw;
+            in->tag.ptr = tag.raw.ptr; /* one by one, as they were stored just now */
+            in->tag.size = tag.raw.size;
         }
     }
     if (visit->asks != NULL && is_answer(in)) {

@@ -14,7 +14,7 @@ MUST_CHECK int dispatch_message(struct visit *visit, enum gyr_opcode opcode,
                                 struct gyr_span message);
 /* What dispatch_message left pending has ended with `result`. Returns what counts. */
 MUST_CHECK int dispatch_finish(struct visit *visit, int result);
-/* The message goes, and its id is still needed. */
+/* The message is about to go, but not yet its id. */
 void dispatch_keep_id(struct visit *visit);
 /* The connection has ended: questions get their answer. */
 void dispatch_end(struct visit *visit);

@@ -3,7 +3,7 @@
  * visit_connect.c and visit_message.c; which there are by the plan. */
 #include "router/visit_parts.h"
 
-static struct gyr_hook_call call_of(const struct visit *visit, const struct plan_hooks *hooks,
+static struct gyr_hook_call call_of(struct visit *visit, const struct plan_hooks *hooks,
                                     const struct plan_hook *hook, enum gyr_hook_event event);
 
 void hook_data_clear(struct visit *visit, const struct plan_hooks *hooks)
@@ -35,8 +35,10 @@ int hook_call(struct visit *visit, const struct plan_hook *hook, enum gyr_hook_e
         call.err = visit->err;
     }
     int result = function(&call);
-    if (event == GYR_BEFORE_RECEIVE) {
+    if (event == GYR_BEFORE_RECEIVE &&
+        (call.message.ptr != visit->message.ptr || call.message.size != visit->message.size)) {
         visit->message = call.message;
+        visit->flags |= VISIT_F_REPLACED;
     }
     return result;
 }
@@ -55,12 +57,12 @@ void hook_disconnect(struct visit *visit, uint16_t close_code)
     }
 }
 
-static struct gyr_hook_call call_of(const struct visit *visit, const struct plan_hooks *hooks,
+static struct gyr_hook_call call_of(struct visit *visit, const struct plan_hooks *hooks,
                                     const struct plan_hook *hook, enum gyr_hook_event event)
 {
     struct gyr_hook_call call = {.event = event, .conn = visit->conn, .user = hook->user};
     if (hook->data_size != 0) {
-        call.data = (uint8_t *)(uintptr_t)visit + hooks->data_offset + hook->data_offset;
+        call.data = (uint8_t *)visit + hooks->data_offset + hook->data_offset;
     }
     if (hook->level != PLAN_NO_LEVEL) {
         call.resource = visit->route->levels[hook->level].type->declared;

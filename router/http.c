@@ -38,7 +38,7 @@ void http_find(const struct plan *plan, const struct gyr_request *request,
     struct span path = span_of(path_public.ptr, path_public.size);
     bool handshake = gyr_request_is_upgrade(request);
     target->method = handshake ? (enum gyr_method)0 : method_of(request);
-    uint16_t bit = handshake ? (uint16_t)ROUTE_WEBSOCKET : METHOD_BIT(target->method);
+    uint16_t bit = (uint16_t)(handshake ? ROUTE_WEBSOCKET : METHOD_BIT(target->method));
     target->status = route_find(plan->table, path, bit, &target->match);
     /* A HEAD is answered as the GET (RFC 9110 section 9.3.2), and so is a handshake where there is
      * no WebSocket: a server may ignore it (section 7.8). */
@@ -64,10 +64,7 @@ static enum gyr_method method_of(const struct gyr_request *request)
 
 const struct plan_method *http_method(const struct plan_route *route, enum gyr_method method)
 {
-    const struct plan_method *row = &route->method[method];
-    if (row->function == NULL && method == GYR_METHOD_HEAD) {
-        row = &route->method[GYR_METHOD_GET];
-    }
+    const struct plan_method *row = &route->method[method]; /* of HEAD perhaps that of GET */
     return row->function != NULL ? row : NULL;
 }
 
@@ -78,7 +75,7 @@ int http_product(struct visit *visit)
     if (handshake && (route->methods & ROUTE_WEBSOCKET) != 0) {
         return 0;
     }
-    visit->flags &= (uint16_t)~VISIT_F_HANDSHAKE;
+    visit->flags &= ~(uint32_t)VISIT_F_HANDSHAKE;
     struct http_target target = {.status = ROUTE_NOT_ALLOWED, .method = method_of(visit->request)};
     target.match.methods = route->methods;
     visit->method = http_method(route, target.method);
@@ -291,7 +288,7 @@ int http_body_result(struct visit *visit, int result)
         visit_failed(visit, result, "on_body", type != NULL ? type->name : NULL, NULL);
         result = refuse_answer(visit, result);
     }
-    visit->flags &= (uint16_t) ~(VISIT_F_REFUSED | VISIT_F_REFUSE_CLOSE);
+    visit->flags &= ~(uint32_t)(VISIT_F_REFUSED | VISIT_F_REFUSE_CLOSE);
     visit_keep_release(visit);
     return result;
 }

@@ -40,8 +40,8 @@ struct json_read {
 struct json_message {
     struct span payload; /* with an envelope: as it is written, or size 0 if it is missing; else
                             the whole object. A view of the message. `null` is written, too */
-    struct span id;      /* member "id" at the top level, as it is written; size 0: none. Flat
-                            messages whose schema has a member of that name give it to that too */
+    struct span id;      /* member "id" at the top level, as it is written; size 0: none, or, in
+                            the flat form, the schema's own (json_owns_id) */
     struct span answer;  /* member "re": whose answer this is */
     bool has_payload;    /* it is there, and not null */
 };
@@ -53,12 +53,18 @@ struct json_message {
  *
  * Of members that come twice the last counts. Unless lenient, unknown members are a fault, but for
  * "id" and "re" at the top level of a message, and any beside the payload of an envelope; what is
- * skipped is checked. A schema for flat messages has no member of the name of the tag. Returns 0;
+ * skipped is checked. A schema for flat messages has no member of the name of the tag, nor "re".
+ * Returns 0;
  * GYR_ERR_MESSAGE with `fault` for anything that is not sound from its first byte to its last;
  * GYR_ERR_MEMORY with it if the arena is full. */
 MUST_CHECK int json_read(struct json_reader *reader, struct span text, const struct json_read *how,
                          struct arena *arena, void *value, struct json_message *message,
                          struct gyr_fault *fault);
+
+/* Has the schema a member of this name? NULL has none. */
+bool json_has_member(const struct gyr_schema *schema, struct span name);
+/* In the flat form a member "id" of the schema belongs to the message, which then is no request. */
+bool json_owns_id(const struct json_form *form, const struct gyr_schema *schema);
 
 /* Is this one JSON value in UTF-8, with nothing but white space around it, and brackets in each
  * other up to GYR_DEPTH_MAX? Reads nothing past the end. Returns 0 or GYR_ERR_MESSAGE with the

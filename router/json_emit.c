@@ -14,7 +14,9 @@
 #define INTEGER_SIZE_MAX 21 /* with its sign */
 #define WORD             EMIT_WORD
 #define HALF             EMIT_HALF
-#define SCALED_MAX       1e11 /* times the largest power, all integers are doubles */
+#define SCALED_MAX       1e11 /* times SCALE, all integers are doubles */
+#define SCALE            1e4
+#define SCALE_PLACES     4
 #define EACH_BYTE        UINT64_C(0x0101010101010101)
 
 static void emit_scaled(struct emit *emit, bool is_negative, uint64_t scaled, unsigned places);
@@ -57,41 +59,47 @@ void emit_integer(struct emit *emit, bool is_negative, uint64_t magnitude)
 }
 
 /* Most doubles that are sent have a few decimal places at most: an integer, divided by a power of
- * ten. A quotient is rounded once, so one that is the double again stands for it; and it has the
- * fewest places that do. */
+ * ten. A quotient is rounded once, so one that is the double again stands for it; without the
+ * zeros at its end it has the fewest places that do. */
 void emit_double(struct emit *emit, double value)
 {
-    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4};
-    uint8_t text[DECIMAL_SIZE_MAX];
     double magnitude = fabs(value);
-    for (unsigned places = 0; magnitude < SCALED_MAX && places < COUNT_OF(powers); places++) {
-        uint64_t scaled = (uint64_t)(magnitude * powers[places] + 0.5);
-        if ((double)scaled / powers[places] == magnitude) {
-            emit_scaled(emit, signbit(value) != 0, scaled, places);
-            return;
+    uint64_t scaled = magnitude < SCALED_MAX ? (uint64_t)(magnitude * SCALE + 0.5) : 0;
+    if (LIKELY(magnitude < SCALED_MAX) && (double)scaled / SCALE == magnitude) {
+        unsigned places = SCALE_PLACES;
+        while (places > 0 && scaled % 10 == 0) {
+            scaled /= 10;
+            places--;
         }
+        emit_scaled(emit, signbit(value) != 0, scaled, places);
+        return;
     }
+    uint8_t text[DECIMAL_SIZE_MAX];
     emit_bytes(emit, text, decimal_write(value, text));
 }
 
-/* An integer with so many of its digits behind a point. */
+/* An integer with so many of its digits behind a point. It is written where it stays: what was
+ * written byte by byte is slow to be read again as words. */
 static void emit_scaled(struct emit *emit, bool is_negative, uint64_t scaled, unsigned places)
 {
-    char text[INTEGER_SIZE_MAX + 2];
-    char *at = text + sizeof(text);
-    unsigned digits = 0;
-    do {
-        if (digits == places && places > 0) {
+    static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000};
+    unsigned digits = places + 1;
+    for (uint64_t rest = scaled / powers[digits]; rest > 0; rest /= 10) {
+        digits++;
+    }
+    size_t size = (size_t)is_negative + digits + (places > 0);
+    uint8_t *to = emit_take(emit, size);
+    if (to == NULL) {
+        return;
+    }
+    *to = '-';
+    for (uint8_t *at = to + size; digits > 0; digits--, places--) {
+        *--at = (uint8_t)('0' + scaled % 10);
+        scaled /= 10;
+        if (places == 1) {
             *--at = '.';
         }
-        *--at = (char)('0' + scaled % 10);
-        scaled /= 10;
-        digits++;
-    } while (scaled > 0 || digits <= places);
-    if (is_negative) {
-        *--at = '-';
     }
-    emit_bytes(emit, at, (size_t)(text + sizeof(text) - at));
 }
 
 int emit_string(struct emit *emit, struct span text)

@@ -28,8 +28,8 @@ static inline int emit_end(const struct emit *emit, int err, const uint8_t *byte
 }
 
 /* Copy without a call what is short: its last word goes over what was copied before. The bodies
- * here are longer than those of other headers, because writing a key is little but these few
- * branches: compiled apart from their callers they took half of the time of writing a message. */
+ * here are longer than those of other headers, so that they become part of their callers:
+ * writing a key is little but these few branches. */
 static inline void emit_copy(uint8_t *to, const uint8_t *from, size_t size)
 {
     uint64_t words[2];

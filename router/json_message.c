@@ -121,6 +121,8 @@ static inline int message_end(struct json_reader *reader, const uint8_t *begin, 
         at = json_fail(reader, GYR_REASON_NO_TAG);
     }
     if (UNLIKELY(at == NULL)) {
+        reader->message->id.size = 0;
+        reader->message->answer.size = 0;
         if (begin != NULL && form != NULL) {
             ids_find(reader, begin + 1);
         }
@@ -290,12 +292,19 @@ static const uint8_t *id_read(struct json_reader *reader, struct span name, cons
     return behind;
 }
 
-void json_id_note(struct json_reader *reader, struct span name, struct span value)
+bool json_owns_id(const struct json_form *form, const struct gyr_schema *schema)
 {
-    struct span *place = id_place(reader->message, name);
-    if (place != NULL) {
-        *place = is_id(value.ptr, value.ptr + value.size) ? value : span_of(NULL, 0);
+    return form->payload_name.size == 0 && json_has_member(schema, SPAN_LITERAL("id"));
+}
+
+bool json_has_member(const struct gyr_schema *schema, struct span name)
+{
+    const struct gyr_member *member = schema != NULL ? schema->members : NULL;
+    while (member != NULL && member->name != NULL &&
+           !span_equal(span_of(member->name, member->name_size), name)) {
+        member++;
     }
+    return member != NULL && member->name != NULL;
 }
 
 static struct span *id_place(struct json_message *message, struct span name)
@@ -326,14 +335,20 @@ static void ids_find(struct json_reader *reader, const uint8_t *at)
             return;
         }
         struct span *place = id_place(reader->message, name);
+        const uint8_t *next = scan_blanks(behind);
+        if (*next != ',' && *next != '}') {
+            return;
+        }
+        if (place == &reader->message->id && json_owns_id(reader->how->form, reader->how->schema)) {
+            place = NULL;
+        }
         if (place != NULL && is_id(at, behind)) {
             *place = span_of(at, (size_t)(behind - at));
         }
-        at = scan_blanks(behind);
-        if (*at != ',') {
+        if (*next == '}') {
             return;
         }
-        at = scan_blanks(at + 1);
+        at = scan_blanks(next + 1);
     }
 }
 

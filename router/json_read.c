@@ -137,23 +137,14 @@ static inline const uint8_t *member_read(struct json_reader *reader, const uint8
         memset(frame->value + member->offset, 0, member->size);
     }
     frame->seen |= bit;
-    const uint8_t *behind;
     if (UNLIKELY(*at == 'n') && member->kind != GYR_KIND_RAW) {
         frame->seen &= ~bit;
-        behind = null_read(reader, member, at);
-    } else {
-        if (member->presence != 0) {
-            frame->value[member->presence - 1] = true;
-        }
-        behind = value_read(reader, member, at, step);
+        return null_read(reader, member, at);
     }
-    if (UNLIKELY(member->name_size == 2) && reader->is_flat && frame == reader->frames &&
-        behind != NULL) {
-        /* Of a structure that has only begun, the value is its bracket, and so no id. */
-        json_id_note(reader, span_of(member->name, member->name_size),
-                     span_of(at, (size_t)(behind - at)));
+    if (member->presence != 0) {
+        frame->value[member->presence - 1] = true;
     }
-    return behind;
+    return value_read(reader, member, at, step);
 }
 
 /* Words are compared, the last one from its end back, over what was compared before. */

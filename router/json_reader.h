@@ -68,7 +68,5 @@ const uint8_t *json_structure_read(struct json_reader *reader, const uint8_t *at
  * and the ids. `taken` says whether it was one. */
 const uint8_t *json_special_read(struct json_reader *reader, struct span name, unsigned marks,
                                  const uint8_t *at, bool *taken);
-/* Keep the value of a member of the schema as the message's id, if that is what it is. */
-void json_id_note(struct json_reader *reader, struct span name, struct span value);
 
 #endif

@@ -42,8 +42,8 @@ static inline const uint8_t *scan_blanks(const uint8_t *at)
 }
 
 /* The bytes of a block at which a string stops, one bit each, and those beyond ASCII. The bodies of
- * this and of scan_string stand here, longer than those of other headers: compiled apart from their
- * callers they took a third more of the time of reading a message. */
+ * this and of scan_string stand here, longer than those of other headers, so that they become part
+ * of their callers: most strings are one block, and a call would cost as much as the block. */
 static inline uint32_t scan_block(const uint8_t *at, uint32_t *high)
 {
 #if defined(__SSE2__)

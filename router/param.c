@@ -12,15 +12,14 @@ static int query_decode(struct gyr_span raw, char *text, size_t size, size_t *us
 
 struct gyr_span gyr_param(const struct gyr_conn *conn, const char *name)
 {
-    const struct visit_param *param =
-        param_find(visit_of((struct gyr_conn *)(uintptr_t)conn), name);
+    const struct visit_param *param = param_find(visit_of(conn), name);
     return param != NULL ? param->value : (struct gyr_span){0};
 }
 
-/* Of several with a name the last is the innermost. */
+/* Names are unique: of several the template has kept the innermost (template_join). */
 static struct visit_param *param_find(const struct visit *visit, const char *name)
 {
-    for (size_t i = visit->param_count; i-- != 0;) {
+    for (size_t i = 0; i < visit->param_count; i++) {
         if (strcmp(visit->params[i].name, name) == 0) {
             return &visit->params[i];
         }

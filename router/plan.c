@@ -54,9 +54,6 @@ static int plan_make(struct plan_making *making)
         err = plan_types_make(making);
     }
     if (err == 0) {
-        err = plan_hooks_global(making, &plan->connect);
-    }
-    if (err == 0) {
         err = plan_routes_make(making);
     }
     if (err == 0) {

@@ -69,8 +69,8 @@ enum plan_source {
 struct plan_input {
     uint32_t offset; /* in the instance */
     enum plan_source source;
-    uint16_t level;
-    uint16_t index;
+    uint32_t level;
+    uint32_t index;
     const void *pointer;
     const struct plan_input *next; /* or NULL */
     const char *name;
@@ -83,7 +83,7 @@ struct plan_level {
     const struct plan_type *type;
     uint32_t instance_offset; /* in the visit; 0: it has none */
     uint32_t gifts_offset;    /* in the visit: a pointer for each gift */
-    uint16_t gift_count;
+    uint32_t gift_count;
     const struct gyr_gift *const *gifts;
     const struct plan_input *inputs;
     uint32_t input_count;
@@ -126,7 +126,6 @@ struct plan_method {
 struct plan_route {
     const struct gyr_route *declared; /* the innermost row */
     struct template *template;        /* owned; the whole path. Of a product: borrowed */
-    const char *router_name;          /* or NULL */
     const char *full_name;            /* "router:route:child", or NULL */
     uint16_t methods;         /* bits 1 << enum gyr_method, and ROUTE_WEBSOCKET. HEAD is among
                                  them where GET is, unless another route of this path has it */
@@ -140,7 +139,7 @@ struct plan_route {
                       levels, if there are any, are those it stands below */
     struct plan_method method[GYR_METHOD_OPTIONS + 1];
     const struct gyr_route *files; /* or NULL: its row */
-    uint16_t files_slot;           /* of the service */
+    uint32_t files_slot;           /* of the service */
     struct plan_hooks connect;
     struct plan_hooks receive;
     struct plan_hooks disconnect;
@@ -172,7 +171,6 @@ struct plan {
     size_t service_count;
     const struct gyr_maker *makers;
     size_t maker_count;
-    struct plan_hooks connect; /* of the application alone: for requests that find no route */
     struct json_form form;     /* of the application */
     uint32_t core_data_offset; /* of struct app_core in gyr_core_data */
     struct text_map names;     /* full_name to the index of a route */

@@ -15,11 +15,11 @@ struct gathering {
 static int input_make(struct plan_making *making, const struct gyr_input *row, bool is_product,
                       struct plan_input *input);
 static void values_check(struct plan_making *making, const struct made_level *level);
-static int levels_make(struct plan_making *making, struct plan_route *route);
-static int hooks_make(struct plan_making *making, enum gyr_hook_event event, unsigned depth,
+static int levels_make(struct plan_making *making, struct plan_route *route,
+                       struct plan_level **levels);
+static int hooks_make(struct plan_making *making, enum gyr_hook_event event,
                       struct plan_hooks *hooks);
-static void hooks_gather(const struct plan_making *making, unsigned depth,
-                         struct gathering *gathering);
+static void hooks_gather(const struct plan_making *making, struct gathering *gathering);
 static void hooks_of_level(const struct plan_making *making, unsigned index,
                            struct gathering *gathering);
 static void hooks_take(struct gathering *gathering, const struct gyr_hook *table, uint8_t level);
@@ -95,7 +95,7 @@ static bool gift_find(struct plan_making *making, const struct gyr_input *row,
             if (strcmp(gift->name, row->name) != 0) {
                 continue;
             }
-            struct span key = span_of(&type->gifts[k], sizeof(const struct gyr_gift *));
+            struct span key = span_of_address((const void *const *)&type->gifts[k]);
             if (text_map_add(&making->gifts, key, 0) == GYR_ERR_MEMORY) {
                 making->mistakes->out_of_memory = true;
             }
@@ -105,8 +105,8 @@ static bool gift_find(struct plan_making *making, const struct gyr_input *row,
             }
             *source = (struct plan_input){
                 .source = PLAN_FROM_GIFT,
-                .level = (uint16_t)i,
-                .index = (uint16_t)k,
+                .level = i,
+                .index = (uint32_t)k,
             };
             return true;
         }
@@ -140,7 +140,7 @@ static bool service_find(struct plan_making *making, const struct gyr_input *row
     for (size_t i = 0; i < plan->service_count; i++) {
         if (strcmp(plan->services[i].name, row->name) == 0) {
             if (type_equals(plan->services[i].type, row->type)) {
-                *source = (struct plan_input){.source = PLAN_FROM_SERVICE, .index = (uint16_t)i};
+                *source = (struct plan_input){.source = PLAN_FROM_SERVICE, .index = (uint32_t)i};
                 return true;
             }
             *other_type = plan->services[i].type;
@@ -149,7 +149,7 @@ static bool service_find(struct plan_making *making, const struct gyr_input *row
     for (size_t i = 0; i < plan->maker_count; i++) {
         if (strcmp(plan->makers[i].name, row->name) == 0) {
             if (type_equals(plan->makers[i].type, row->type)) {
-                *source = (struct plan_input){.source = PLAN_FROM_MAKER, .index = (uint16_t)i};
+                *source = (struct plan_input){.source = PLAN_FROM_MAKER, .index = (uint32_t)i};
                 return true;
             }
             *other_type = plan->makers[i].type;
@@ -230,23 +230,25 @@ static void values_check(struct plan_making *making, const struct made_level *le
 
 int plan_chain_make(struct plan_making *making, struct plan_route *route)
 {
-    int err = levels_make(making, route);
+    struct plan_level *levels;
+    int err = levels_make(making, route, &levels);
     if (err == 0) {
-        err = hooks_make(making, GYR_BEFORE_CONNECT, making->depth, &route->connect);
+        err = hooks_make(making, GYR_BEFORE_CONNECT, &route->connect);
     }
     if (err == 0) {
-        err = hooks_make(making, GYR_BEFORE_RECEIVE, making->depth, &route->receive);
+        err = hooks_make(making, GYR_BEFORE_RECEIVE, &route->receive);
     }
     if (err == 0) {
-        err = hooks_make(making, GYR_BEFORE_DISCONNECT, making->depth, &route->disconnect);
+        err = hooks_make(making, GYR_BEFORE_DISCONNECT, &route->disconnect);
     }
     if (err == 0) {
-        layout_make(making, route, (struct plan_level *)(uintptr_t)route->levels);
+        layout_make(making, route, levels);
     }
     return err;
 }
 
-static int levels_make(struct plan_making *making, struct plan_route *route)
+static int levels_make(struct plan_making *making, struct plan_route *route,
+                       struct plan_level **levels_out)
 {
     struct plan_level *levels = pool_alloc(making->pool, making->depth * sizeof(*levels));
     if (levels == NULL) {
@@ -257,12 +259,13 @@ static int levels_make(struct plan_making *making, struct plan_route *route)
         const struct made_type *type = &making->types[level->type];
         levels[i] = (struct plan_level){
             .type = &making->plan->types[level->type],
-            .gift_count = (uint16_t)type->gift_count,
+            .gift_count = (uint32_t)type->gift_count,
             .gifts = type->gifts,
             .inputs = level->inputs,
             .input_count = (uint32_t)type->input_count,
         };
     }
+    *levels_out = levels;
     route->levels = levels;
     route->level_count = (uint8_t)making->depth;
     return 0;
@@ -270,16 +273,11 @@ static int levels_make(struct plan_making *making, struct plan_route *route)
 
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
-int plan_hooks_global(struct plan_making *making, struct plan_hooks *connect)
-{
-    return hooks_make(making, GYR_BEFORE_CONNECT, 0, connect);
-}
-
-static int hooks_make(struct plan_making *making, enum gyr_hook_event event, unsigned depth,
+static int hooks_make(struct plan_making *making, enum gyr_hook_event event,
                       struct plan_hooks *hooks)
 {
     struct gathering gathering = {.event = event};
-    hooks_gather(making, depth, &gathering);
+    hooks_gather(making, &gathering);
     *hooks = (struct plan_hooks){.count = (uint16_t)gathering.count};
     if (gathering.count == 0) {
         return 0;
@@ -287,7 +285,7 @@ static int hooks_make(struct plan_making *making, enum gyr_hook_event event, uns
     if (gathering.count > UINT16_MAX || gathering.data_size > PLAN_HOOK_DATA_MAX) {
         mistakes_add(making->mistakes, route_place(making->top),
                      "the hooks of a route below \"%s\" are %u with %u bytes of data; they may be "
-                     "%u with %u",
+                     "%u with %u; take some away",
                      making->top->path, gathering.count, gathering.data_size, UINT16_MAX,
                      PLAN_HOOK_DATA_MAX);
         hooks->count = 0;
@@ -298,7 +296,7 @@ static int hooks_make(struct plan_making *making, enum gyr_hook_event event, uns
         return GYR_ERR_MEMORY;
     }
     gathering = (struct gathering){.event = event, .hooks = made};
-    hooks_gather(making, depth, &gathering);
+    hooks_gather(making, &gathering);
     hooks->hooks = made;
     hooks->data_size = gathering.data_size;
     while (hooks->global_count < hooks->count && made[hooks->global_count].level == PLAN_NO_LEVEL) {
@@ -307,15 +305,14 @@ static int hooks_make(struct plan_making *making, enum gyr_hook_event event, uns
     return 0;
 }
 
-static void hooks_gather(const struct plan_making *making, unsigned depth,
-                         struct gathering *gathering)
+static void hooks_gather(const struct plan_making *making, struct gathering *gathering)
 {
     for (const struct app_hooks *added = making->app->hooks; added != NULL; added = added->next) {
         if (added->resource == NULL) {
             hooks_take(gathering, added->hooks, PLAN_NO_LEVEL);
         }
     }
-    for (unsigned i = 0; i < depth; i++) {
+    for (unsigned i = 0; i < making->depth; i++) {
         hooks_of_level(making, i, gathering);
     }
 }

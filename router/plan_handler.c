@@ -20,8 +20,8 @@ static bool row_tag(struct merging *merging, const struct gyr_handler *row,
                     struct made_handler *made);
 static bool row_named(struct merging *merging, const struct gyr_handler *row,
                       struct made_handler *made);
-static bool row_override(struct merging *merging, const struct gyr_handler *row,
-                         struct made_handler *made);
+static int row_override(struct merging *merging, const struct gyr_handler *row);
+static int row_put_own(struct merging *merging, const struct made_handler *made);
 static int row_put(struct merging *merging, const struct made_handler *made);
 static bool row_is_known(const struct merging *merging, const struct made_handler *made,
                          uint32_t *index);
@@ -114,18 +114,23 @@ static int row_own(struct merging *merging, const struct gyr_handler *row)
         is_sound = row_named(merging, row, &made);
         break;
     case GYR_HANDLER_OVERRIDE:
-        is_sound = row_override(merging, row, &made);
-        break;
+        return row_override(merging, row);
     case GYR_HANDLER_BINARY:
         is_sound = true;
         break;
     }
+    return is_sound ? row_put_own(merging, &made) : 0;
+}
+
+/* Twice is a mistake. */
+static int row_put_own(struct merging *merging, const struct made_handler *made)
+{
     uint32_t first;
-    if (is_sound && row_is_known(merging, &made, &first)) {
-        row_twice(merging, &made, first);
+    if (row_is_known(merging, made, &first)) {
+        row_twice(merging, made, first);
         return 0;
     }
-    return is_sound ? row_put(merging, &made) : 0;
+    return row_put(merging, made);
 }
 
 static bool row_tag(struct merging *merging, const struct gyr_handler *row,
@@ -181,8 +186,17 @@ static bool row_named(struct merging *merging, const struct gyr_handler *row,
     return true;
 }
 
-/* Of what this takes the place: of the base's, or else of a mixin's. */
-static const struct made_handler *overridden(const struct merging *merging, const char *name)
+/* Is this the handler that an override names: by its own function's name, or by that of what it
+ * overrides itself? */
+static bool is_called(const struct made_handler *made, const char *name)
+{
+    const struct gyr_handler *row = made->row;
+    return strcmp(row->name, name) == 0 ||
+           (row->kind == GYR_HANDLER_OVERRIDE && strcmp(row->tag, name) == 0);
+}
+
+/* Whose handler is overridden: the base's, or else that of the first mixin that has it. */
+static const struct made_handlers *overridden(const struct merging *merging, const char *name)
 {
     const struct plan_making *making = merging->making;
     const struct made_type *type = merging->type;
@@ -190,12 +204,8 @@ static const struct made_handler *overridden(const struct merging *merging, cons
     const struct made_type *from = type->base != PLAN_NO_TYPE ? &making->types[type->base] : NULL;
     for (;;) {
         for (size_t i = 0; from != NULL && i < from->handlers.count; i++) {
-            const struct made_handler *made = &from->handlers.rows[i];
-            bool is_by_its_own = strcmp(made->row->name, name) == 0;
-            bool is_in_its_place =
-                made->row->kind == GYR_HANDLER_OVERRIDE && strcmp(made->row->tag, name) == 0;
-            if (is_by_its_own || is_in_its_place) {
-                return made;
+            if (is_called(&from->handlers.rows[i], name)) {
+                return &from->handlers;
             }
         }
         if (mixin == NULL || mixin->resource == NULL) {
@@ -206,32 +216,37 @@ static const struct made_handler *overridden(const struct merging *merging, cons
     }
 }
 
-static bool row_override(struct merging *merging, const struct gyr_handler *row,
-                         struct made_handler *made)
+/* One function may stand there for several tags: for all of them. */
+static int row_override(struct merging *merging, const struct gyr_handler *row)
 {
-    const struct made_handler *base = overridden(merging, row->tag);
-    if (base == NULL) {
+    const struct made_handlers *theirs = overridden(merging, row->tag);
+    if (theirs == NULL) {
         mistakes_add(merging->making->mistakes, row->at,
                      "the handler \"%s\" overrides \"%s\", but no base of the resource \"%s\" has "
                      "such a handler; name one of theirs, or use GYR_ON",
                      row->name, row->tag, merging->type->own.name);
-        return false;
+        return 0;
     }
-    const struct gyr_schema *theirs = base->row->schema;
-    if (theirs == NULL || row->schema == NULL || strcmp(theirs->name, row->schema->name) != 0) {
-        mistakes_add(merging->making->mistakes, row->at,
-                     "the handler \"%s\" of struct %s overrides \"%s\" of %s%s; take the same "
-                     "message",
-                     row->name, row->schema != NULL ? row->schema->name : "?", row->tag,
-                     theirs != NULL ? "struct " : "raw ", theirs != NULL ? theirs->name : "text");
-        return false;
+    int err = 0;
+    for (size_t i = 0; err == 0 && i < theirs->count; i++) {
+        struct made_handler made = theirs->rows[i];
+        const struct gyr_schema *schema = made.row->schema;
+        if (!is_called(&made, row->tag)) {
+            continue;
+        }
+        if (schema == NULL || row->schema == NULL || strcmp(schema->name, row->schema->name) != 0) {
+            mistakes_add(merging->making->mistakes, row->at,
+                         "the handler \"%s\" of struct %s overrides \"%s\" of %s%s; take the same "
+                         "message",
+                         row->name, row->schema != NULL ? row->schema->name : "?", row->tag,
+                         schema != NULL ? "struct " : "raw ",
+                         schema != NULL ? schema->name : "text");
+            continue;
+        }
+        made.row = row;
+        err = row_put_own(merging, &made);
     }
-    made->kind = base->kind;
-    made->key = base->key;
-    made->number = base->number;
-    made->lenient = base->lenient;
-    made->payload_optional = base->payload_optional;
-    return true;
+    return err;
 }
 
 static bool row_is_known(const struct merging *merging, const struct made_handler *made,

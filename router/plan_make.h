@@ -41,8 +41,6 @@ struct made_type {
     bool is_readable; /* `own` is there: the size is one */
     enum made_state state;
     uint32_t base; /* PLAN_NO_TYPE: none */
-    uint32_t *mixins;
-    size_t mixin_count;
     struct made_handlers handlers;
     struct plan_method methods[GYR_METHOD_OPTIONS + 1];
     const struct gyr_input **inputs;
@@ -111,8 +109,6 @@ MUST_CHECK int plan_inputs_make(struct plan_making *making, bool is_product);
 bool plan_type_wants(const struct made_type *type, const char *name);
 /* Levels, hooks and layout of a route whose chain is making->levels; its template is there. */
 MUST_CHECK int plan_chain_make(struct plan_making *making, struct plan_route *route);
-/* Hooks of the application alone. */
-MUST_CHECK int plan_hooks_global(struct plan_making *making, struct plan_hooks *connect);
 
 /* ---- check.c ---- */
 

@@ -217,7 +217,6 @@ static int route_put(struct plan_making *making, const struct entering *entering
     *route = (struct plan_route){
         .declared = entering->row,
         .template = entering->template,
-        .router_name = making->router->name,
         .full_name = entering->full_name,
         .hidden_by = UINT32_MAX,
         .is_plain = entering->row->resource == NULL && entering->row->factory == NULL,
@@ -309,7 +308,7 @@ static void files_make(struct plan_making *making, struct plan_route *route)
     for (size_t i = 0; i < plan->service_count; i++) {
         if (strcmp(plan->services[i].name, row->files) == 0 &&
             type_equals(plan->services[i].type, "struct gyr_files")) {
-            route->files_slot = (uint16_t)i;
+            route->files_slot = (uint32_t)i;
             return;
         }
     }

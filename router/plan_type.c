@@ -93,7 +93,8 @@ static int type_add(struct plan_making *making, const struct gyr_resource *resou
 
 uint32_t plan_type_of(const struct plan_making *making, const struct gyr_resource *resource)
 {
-    return text_map_find(&making->type_map, span_of(&resource, sizeof(resource)));
+    const void *address = resource;
+    return text_map_find(&making->type_map, span_of_address(&address));
 }
 
 static int type_put(struct plan_making *making, const struct gyr_resource *resource)
@@ -111,13 +112,13 @@ static int type_put(struct plan_making *making, const struct gyr_resource *resou
         making->types = types;
         making->type_capacity = capacity;
     }
-    const struct gyr_resource **key = pool_alloc(making->pool, sizeof(*key));
+    const void **key = pool_alloc(making->pool, sizeof(void *));
     if (key == NULL) {
         return GYR_ERR_MEMORY;
     }
     *key = resource;
     uint32_t index = (uint32_t)making->type_count;
-    int err = text_map_add(&making->type_map, span_of(key, sizeof(resource)), index);
+    int err = text_map_add(&making->type_map, span_of_address(key), index);
     if (err < 0) {
         return err;
     }
@@ -292,7 +293,7 @@ static int inputs_merge(struct plan_making *making, struct made_type *type,
     for (const struct gyr_input *row = type->own.inputs; row != NULL && row->name != NULL; row++) {
         count++;
     }
-    type->inputs = pool_alloc(making->pool, count * sizeof(*type->inputs));
+    type->inputs = pool_alloc(making->pool, count * sizeof(void *));
     if (type->inputs == NULL) {
         return GYR_ERR_MEMORY;
     }
@@ -317,7 +318,7 @@ static int gifts_merge(struct plan_making *making, struct made_type *type,
     for (const struct gyr_gift *row = type->own.gifts; row != NULL && row->name != NULL; row++) {
         count++;
     }
-    type->gifts = pool_alloc(making->pool, count * sizeof(*type->gifts));
+    type->gifts = pool_alloc(making->pool, count * sizeof(void *));
     if (type->gifts == NULL) {
         return GYR_ERR_MEMORY;
     }
@@ -382,7 +383,7 @@ static int child_make(struct plan_making *making, struct made_type *type,
     if (err == GYR_ERR_MEMORY) {
         return err;
     }
-    if (err < 0) {
+    if (err != 0) {
         mistakes_add(making->mistakes, route_place(row), "%s", error.text);
         return 0;
     }

@@ -61,12 +61,16 @@ static int refuse_with(struct visit *visit, unsigned status_code, struct gyr_spa
 static int refuse_close(struct visit *visit)
 {
     int err = gyr_upgrade(visit->conn, NULL);
-    return err < 0 ? err : gyr_close(visit->conn, visit->refuse_code, visit->refuse_text);
+    return err < 0 ? err : gyr_close(visit->conn, (uint16_t)visit->refuse_code, visit->refuse_text);
 }
 
-/* May it be refused still? Of an event that has failed the first error counts. */
+/* May it be refused still? Of an event that has failed the first error counts, and a gift that
+ * nobody knows is one, whose name stands where the text would. */
 static bool refuse_may(const struct visit *visit)
 {
+    if ((visit->flags & VISIT_F_BAD_GIFT) != 0) {
+        return false;
+    }
     bool connect = visit->stage <= VISIT_AFTER;
     bool body = visit->stage == VISIT_ANSWERED && (visit->flags & VISIT_F_HANDSHAKE) == 0;
     return (connect || body) && visit->err == 0;
@@ -82,7 +86,7 @@ static void refuse_keep(struct visit *visit, unsigned code, struct gyr_span text
         visit->refuse_text = (struct gyr_span){copy, text.size};
     }
     visit->refuse_code = (uint16_t)code;
-    visit->flags &= (uint16_t) ~(VISIT_F_REFUSED | VISIT_F_REFUSE_CLOSE);
+    visit->flags &= ~(uint32_t)(VISIT_F_REFUSED | VISIT_F_REFUSE_CLOSE);
     visit->flags |= (uint16_t)flag;
 }
 

@@ -8,7 +8,20 @@
 
 #define OUT_SIZE_MIN  4096
 #define OUT_SIZE_KEPT 65536 /* what is more is given back at once */
+#define DIRECT_SIZE   1024  /* of a message that is written where it is sent from */
 #define STACK_SIZE    2048  /* of a message that is published by any thread */
+
+/* What is written: a structure, or an error. */
+struct send_job {
+    struct json_write how;
+    const struct gyr_schema *schema; /* NULL: `value` is a struct send_error */
+    const void *value;
+};
+struct send_error {
+    struct span code;
+    struct span reason;
+    struct span path;
+};
 
 static struct gyr_span as_public(struct span span)
 {
@@ -29,10 +42,12 @@ static struct span text_span(const char *text)
 
 static int job_write(const struct send_job *job, uint8_t *bytes, size_t capacity, size_t *size)
 {
-    if (job->schema != NULL) {
+    if (LIKELY(job->schema != NULL)) {
         return json_write(&job->how, job->schema, job->value, bytes, capacity, size);
     }
-    return json_write_error(&job->how, job->code, job->reason, job->path, bytes, capacity, size);
+    const struct send_error *error = job->value;
+    return json_write_error(&job->how, error->code, error->reason, error->path, bytes, capacity,
+                            size);
 }
 
 static void out_free(struct app_core *core)
@@ -55,24 +70,24 @@ static int out_grow(struct app_core *core, size_t size)
     return core->out != NULL ? 0 : GYR_ERR_MEMORY;
 }
 
-int send_encode(struct app_core *core, const struct send_job *job, size_t size_max,
-                struct gyr_span *text)
+/* Encode it into the core's memory, which out_release gives back if it is too much to be kept.
+ * GYR_ERR_ARGUMENT as gyr_encode, GYR_ERR_LIMIT past size_max, GYR_ERR_MEMORY. */
+static int job_encode(struct app_core *core, const struct send_job *job, size_t size_max,
+                      size_t *size)
 {
-    size_t size = 0;
-    int err = job_write(job, core->out, core->out_size, &size);
-    if (err == GYR_ERR_LIMIT && size <= size_max) {
-        err = out_grow(core, size);
+    int err = job_write(job, core->out, core->out_size, size);
+    if (UNLIKELY(err == GYR_ERR_LIMIT) && *size <= size_max) {
+        err = out_grow(core, *size);
         if (err == 0) {
-            err = job_write(job, core->out, core->out_size, &size);
+            err = job_write(job, core->out, core->out_size, size);
         }
     }
-    *text = as_public(span_of(core->out, size));
     return err;
 }
 
-void send_release(struct app_core *core)
+static void out_release(struct app_core *core)
 {
-    if (core->out_size > OUT_SIZE_KEPT) {
+    if (UNLIKELY(core->out_size > OUT_SIZE_KEPT)) {
         out_free(core);
     }
 }
@@ -84,25 +99,33 @@ static const struct json_form *form_of(const struct visit *visit)
     return visit->route->level_count != 0 ? &visit_type(visit)->form : &visit->core->plan->form;
 }
 
-static int job_send(struct visit *visit, struct send_job *job)
+static int job_send(struct visit *visit, const struct send_job *job)
 {
     struct app_core *core = visit->core;
-    struct gyr_span text;
-    job->how.form = form_of(visit);
-    int err = send_encode(core, job, engine_core_config(core->core)->send_queue_size_max, &text);
-    if (err == 0) {
-        err = gyr_send(visit->conn, GYR_TEXT, text);
+    size_t size = 0;
+    uint8_t *bytes = engine_send_begin(visit->conn, DIRECT_SIZE);
+    if (LIKELY(bytes != NULL && job_write(job, bytes, DIRECT_SIZE, &size) == 0)) {
+        engine_send_end(visit->conn, GYR_TEXT, size);
+        return 0;
+    }
+    int err = job_encode(core, job, engine_core_config(core->core)->send_queue_size_max, &size);
+    if (LIKELY(err == 0)) {
+        err = gyr_send(visit->conn, GYR_TEXT, (struct gyr_span){(const char *)core->out, size});
     } else if (err == GYR_ERR_LIMIT) {
         err = GYR_ERR_BACKPRESSURE; /* as gyr_send has it, for what never fits */
     }
-    send_release(core);
+    out_release(core);
     return err;
 }
 
 int send_message(struct visit *visit, struct span id, struct span answer,
                  const struct gyr_schema *schema, const void *value)
 {
-    struct send_job job = {.how = {.id = id, .answer = answer}, .schema = schema, .value = value};
+    const struct send_job job = {
+        .how = {.form = form_of(visit), .id = id, .answer = answer},
+        .schema = schema,
+        .value = value,
+    };
     return job_send(visit, &job);
 }
 
@@ -115,6 +138,7 @@ int gyr_send_msg(struct gyr_conn *conn, const struct gyr_schema *schema, const v
 
 struct gyr_span gyr_message_id(const struct gyr_conn *conn)
 {
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): nothing is changed through it */
     return visit_of((struct gyr_conn *)(uintptr_t)conn)->id;
 }
 
@@ -149,18 +173,18 @@ int send_answer_error(struct visit *visit, const char *code, const char *reason,
     if (err != 0) {
         return err;
     }
-    struct send_job job = {
-        .how = {.answer = as_internal(visit->id)},
-        .code = text_span(code),
-        .reason = text_span(reason),
-        .path = text_span(path),
-    };
+    const struct send_error error = {
+        .code = text_span(code), .reason = text_span(reason), .path = text_span(path)};
+    const struct send_job job = {.how = {.form = form_of(visit), .answer = as_internal(visit->id)},
+                                 .value = &error};
     return answer_sent(visit, job_send(visit, &job));
 }
 
 int gyr_answer_error(struct gyr_conn *conn, const char *code, const char *reason, const char *path)
 {
-    return send_answer_error(visit_of(conn), code, reason, path);
+    struct visit *visit = visit_of(conn);
+    /* `return gyr_answer_error(...)` must not fail a handler that nobody wants an answer of. */
+    return visit->id.size != 0 ? send_answer_error(visit, code, reason, path) : 0;
 }
 
 int gyr_answer_to(struct gyr_conn *conn, struct gyr_span id, const struct gyr_schema *schema,
@@ -181,8 +205,10 @@ static int publish_encode(const struct visit *visit, const struct gyr_schema *sc
                           const void *value, struct gyr_span *text)
 {
     struct app_core *core = visit->core;
-    struct send_job job = {.how = {.form = form_of(visit)}, .schema = schema, .value = value};
-    int err = send_encode(core, &job, engine_core_config(core->core)->broadcast_size_max, text);
+    const struct send_job job = {.how = {.form = form_of(visit)}, .schema = schema, .value = value};
+    size_t size = 0;
+    int err = job_encode(core, &job, engine_core_config(core->core)->broadcast_size_max, &size);
+    *text = as_public(span_of(core->out, size));
     return err == GYR_ERR_LIMIT ? GYR_ERR_ARGUMENT : err; /* as gyr_publish has it */
 }
 
@@ -195,7 +221,7 @@ int gyr_publish_msg(struct gyr_conn *conn, struct gyr_span room, const struct gy
     if (err == 0) {
         err = gyr_publish(core->core, room, GYR_TEXT, text);
     }
-    send_release(core);
+    out_release(core);
     return err;
 }
 
@@ -207,7 +233,7 @@ int gyr_publish_others_msg(struct gyr_conn *conn, struct gyr_span room,
     if (err == 0) {
         err = gyr_publish_others(conn, room, GYR_TEXT, text);
     }
-    send_release(visit_of(conn)->core);
+    out_release(visit_of(conn)->core);
     return err;
 }
 

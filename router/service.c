@@ -108,8 +108,8 @@ int gyr_app_maker(struct gyr_app *app, const struct gyr_maker *maker, struct gyr
                          maker->name);
     }
     if (maker->make == NULL) {
-        return ERROR_SET(error, GYR_ERR_ARGUMENT, "the maker \"%s\" has no function `make`",
-                         maker->name);
+        return ERROR_SET(error, GYR_ERR_ARGUMENT,
+                         "the maker \"%s\" has no function `make`; give it one", maker->name);
     }
     if (maker_find(app, maker->name, maker->type) != NULL ||
         value_find(app, maker->name, maker->type) != NULL) {

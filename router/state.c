@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* State: texts by name that the resources of a chain share. A store is made when it is first needed,
- * and ends when no resource of the connection has it any more. */
+/* State: texts by name that the resources of a chain share. A store is made when it is first
+ * needed, and ends when no resource of the connection has it any more. */
 #include "router/visit_parts.h"
 
 #define STATE_KEY_SIZE_MAX 255
@@ -42,6 +42,7 @@ static int store_find(struct gyr_conn *conn, const void *self, struct state_stor
     struct visit *visit = visit_of(conn);
     unsigned level;
     int err = level_of(visit, self, &level);
+    *store = NULL;
     if (err == 0) {
         *store = visit->states != NULL ? visit->states[level] : NULL;
     }
@@ -219,7 +220,7 @@ static int states_need(struct visit *visit)
         return 0;
     }
     unsigned count = visit->route->level_count;
-    struct state_store **states = gyr_conn_alloc(visit->conn, count * sizeof(*states));
+    struct state_store **states = gyr_conn_alloc(visit->conn, count * sizeof(void *));
     struct state_store *store = states != NULL ? store_create(visit, NULL, NULL) : NULL;
     if (store == NULL) {
         return GYR_ERR_MEMORY;

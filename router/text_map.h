@@ -30,6 +30,12 @@ uint32_t text_map_find(const struct text_map *map, struct span key);
 uint32_t *text_map_at(const struct text_map *map, struct span key);
 void text_map_deinit(struct text_map *map);
 
+/* An address as a key: of where it stands. */
+static inline struct span span_of_address(const void *const *address)
+{
+    return span_of(address, sizeof(void *));
+}
+
 static inline struct span span_of_text(const char *text)
 {
     return span_of(text, strlen(text));

@@ -3,8 +3,14 @@
  * path; of a router, or before, the names are followed row by row. */
 #include "router/declare.h"
 
+/* Where a path goes. */
+struct url_text {
+    char *bytes;
+    size_t size;
+};
+
 static int url_write(const struct template *template, const char *name,
-                     const struct gyr_url_value *values, struct span text, size_t *size_needed,
+                     const struct gyr_url_value *values, struct url_text text, size_t *size_needed,
                      struct gyr_error *error);
 static int url_follow(const struct gyr_router *router, const struct template *prefix,
                       const char *names, struct template **template, struct gyr_error *error);
@@ -20,10 +26,13 @@ static int url_unknown(const char *name, struct gyr_error *error)
                      name);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a public call, and all seven say something */
 int gyr_app_url_for(const struct gyr_app *app, const char *name, const struct gyr_url_value *values,
                     char *text, size_t size, size_t *size_needed, struct gyr_error *error)
 {
-    struct span out = span_of(text, size);
+    struct url_text out;
+    out.bytes = text;
+    out.size = size;
     if (app->plan != NULL) {
         uint32_t index = text_map_find(&app->plan->names, span_of_text(name));
         return index != TEXT_MAP_NONE ? url_write(app->plan->routes[index].template, name, values,
@@ -51,6 +60,7 @@ int gyr_app_url_for(const struct gyr_app *app, const char *name, const struct gy
     return err;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a public call, and all seven say something */
 int gyr_router_url_for(const struct gyr_router *router, const char *name,
                        const struct gyr_url_value *values, char *text, size_t size,
                        size_t *size_needed, struct gyr_error *error)
@@ -58,7 +68,10 @@ int gyr_router_url_for(const struct gyr_router *router, const char *name,
     struct template *template = NULL;
     int err = url_follow(router, NULL, name, &template, error);
     if (err == 0) {
-        err = url_write(template, name, values, span_of(text, size), size_needed, error);
+        struct url_text out;
+        out.bytes = text;
+        out.size = size;
+        err = url_write(template, name, values, out, size_needed, error);
     }
     template_destroy(template);
     return err == GYR_ERR_NOT_FOUND ? url_unknown(name, error) : err;
@@ -77,7 +90,7 @@ static const struct gyr_url_value *value_of(const struct gyr_url_value *values, 
 }
 
 static int url_write(const struct template *template, const char *name,
-                     const struct gyr_url_value *values, struct span text, size_t *size_needed,
+                     const struct gyr_url_value *values, struct url_text text, size_t *size_needed,
                      struct gyr_error *error)
 {
     struct span spans[TEMPLATE_PARAMS_MAX];
@@ -92,11 +105,10 @@ static int url_write(const struct template *template, const char *name,
         }
         spans[i] = span_of(value->value.ptr, value->value.size);
     }
-    char *out = (char *)(uintptr_t)text.ptr;
     size_t capacity = text.size > 0 ? text.size - 1 : 0;
     size_t size;
     size_t bad;
-    int err = template_write(template, spans, out, capacity, &size, &bad);
+    int err = template_write(template, spans, text.bytes, capacity, &size, &bad);
     if (err == GYR_ERR_ARGUMENT) {
         struct span param = template_param(template, bad).name;
         return ERROR_SET(error, err,
@@ -106,10 +118,10 @@ static int url_write(const struct template *template, const char *name,
                          (int)param.size, param.ptr);
     }
     *size_needed = size + 1;
-    if (err == 0 && text.size > 0) {
-        out[size] = 0;
+    if (err == 0) {
+        text.bytes[size] = 0; /* a path has a slash at least: there is room */
     }
-    return err == 0 && text.size == 0 ? GYR_ERR_LIMIT : err;
+    return err;
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A visit from its request to its end (hop 7 of docs/journey.md): its memory, what the engine calls,
- * and the order in which everything ends.
+/* A visit from its request to its end (hop 7 of docs/journey.md): its memory, what the engine
+ * calls, and the order in which everything ends.
  *
- *   (none) --visit_request--> connect (visit_connect.c) --visit_open--> OPEN --visit_close--> (none)
- *                                   |                     ^  |
- *                                   |    visit_message.c  +--+
- *                                   +--> ANSWERED or refused --visit_done--> (none)
+ *   (none) --visit_request--> connect (visit_connect.c) --visit_open--> OPEN --visit_close--> .
+ *                               |                                      ^  |
+ *                               |                     visit_message.c  +--+
+ *                               +--> ANSWERED or refused --visit_done--> (none)
  *
  * The end comes at any time, also while a function is waited for; then nobody waits any more. */
 #include "router/visit.h"
@@ -22,6 +22,7 @@ int visit_request(struct gyr_conn *conn, const struct gyr_request *request)
 {
     struct app_core *core = app_core_of(gyr_conn_core(conn));
     struct http_target target;
+    arena_reset(&core->arena); /* of what gyr_conn_decode has put there, for others */
     http_find(core->plan, request, &target);
     if (target.status != ROUTE_FOUND) {
         return http_respond_unrouted(conn, request, &target);
@@ -104,7 +105,7 @@ int visit_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
         return 0;
     }
     if ((visit->flags & VISIT_F_CONTENT) != 0) {
-        visit->flags &= (uint16_t)~VISIT_F_CONTENT;
+        visit->flags &= ~(uint32_t)VISIT_F_CONTENT;
         int result = http_handle_content(visit, piece);
         if (result == GYR_PENDING) {
             visit->flags |= VISIT_F_PENDING;
@@ -118,16 +119,27 @@ int visit_body(struct gyr_conn *conn, struct gyr_span piece, bool last)
     if (visit->stage != VISIT_ANSWERED || type == NULL || type->on_body == NULL) {
         return 0;
     }
+    arena_reset(&visit->core->arena);
     return http_body_result(visit, type->on_body(conn, self, piece, last));
 }
 
 int visit_open(struct gyr_conn *conn)
 {
     struct visit *visit = visit_of(conn);
-    if ((visit->flags & VISIT_F_REFUSE_CLOSE) == 0) {
-        visit->flags |= VISIT_F_ACCEPTED;
-        visit->stage = VISIT_OPEN;
+    const struct gyr_resource *type;
+    if ((visit->flags & VISIT_F_REFUSE_CLOSE) != 0) {
+        return 0;
     }
+    (void)visit_innermost(visit, &type);
+    if (UNLIKELY(type == NULL)) {
+        /* A function has accepted by itself where there is no resource, or none was made: nobody
+         * is there for the messages. */
+        visit->flags |= VISIT_F_REFUSE_CLOSE;
+        visit_failed(visit, GYR_ERR_STATE, "gyr_upgrade", NULL, NULL);
+        return GYR_ERR_STATE;
+    }
+    visit->flags |= VISIT_F_ACCEPTED;
+    visit->stage = VISIT_OPEN;
     return 0;
 }
 
@@ -137,7 +149,7 @@ int visit_finish(struct gyr_conn *conn, int result)
     if (visit == NULL || (visit->flags & VISIT_F_PENDING) == 0) {
         return result;
     }
-    visit->flags &= (uint16_t)~VISIT_F_PENDING;
+    visit->flags &= ~(uint32_t)VISIT_F_PENDING;
     visit->cancel = NULL;
     if (visit->stage >= VISIT_RECEIVE_BEFORE) {
         return receive_finish(visit, result);
@@ -162,12 +174,12 @@ void visit_close(struct gyr_conn *conn, uint16_t close_code, struct gyr_span rea
     visit_end(visit_of(conn), close_code, reason);
 }
 
-/* The end: whoever waits is told, then hooks and resources from their point of view, then memory. */
+/* The end: whoever waits is told, then hooks and resources, the innermost first, then memory. */
 static void visit_end(struct visit *visit, uint16_t close_code, struct gyr_span reason)
 {
     struct gyr_conn *conn = visit->conn;
     if ((visit->flags & VISIT_F_PENDING) != 0) {
-        visit->flags &= (uint16_t)~VISIT_F_PENDING;
+        visit->flags &= ~(uint32_t)VISIT_F_PENDING;
         if (!engine_conn_is_finished(conn)) {
             visit_cancel(visit);
         }
@@ -181,6 +193,7 @@ static void visit_end(struct visit *visit, uint16_t close_code, struct gyr_span 
         hook_disconnect(visit, close_code);
         const struct gyr_resource *type;
         void *self = visit_innermost(visit, &type);
+        ASSERT(type != NULL); /* who was accepted was made */
         if (type->on_disconnect != NULL) {
             type->on_disconnect(conn, self, close_code, reason);
         }
@@ -205,8 +218,8 @@ void visit_cancel(struct visit *visit)
 void *visit_innermost(const struct visit *visit, const struct gyr_resource **type)
 {
     const struct plan_route *route = visit->route;
-    if (route->level_count == 0 || visit->made_count != route->level_count || route->is_plain ||
-        route->factory != NULL) {
+    bool made = visit->made_count == route->level_count && visit->stage != VISIT_CREATE;
+    if (route->level_count == 0 || !made || route->is_plain || route->factory != NULL) {
         *type = NULL;
         return NULL;
     }
@@ -222,22 +235,33 @@ int visit_refused(const struct visit *visit, int result)
 
 /* ---- what else the engine calls ---- */
 
+/* Whom it concerns: the innermost resource, if it is made and was not refused. What the core's
+ * arena holds is of an earlier message. */
+static void *listener_of(const struct gyr_conn *conn, const struct gyr_resource **type)
+{
+    struct visit *visit = visit_of(conn);
+    *type = NULL;
+    if (visit == NULL || (visit->flags & VISIT_F_REFUSE_CLOSE) != 0) {
+        return NULL;
+    }
+    arena_reset(&visit->core->arena);
+    return visit_innermost(visit, type);
+}
+
 void visit_drain(struct gyr_conn *conn)
 {
     const struct gyr_resource *type;
-    struct visit *visit = visit_of(conn);
-    void *self = visit != NULL ? visit_innermost(visit, &type) : NULL;
-    if (visit != NULL && type != NULL && type->on_drain != NULL) {
+    void *self = listener_of(conn, &type);
+    if (type != NULL && type->on_drain != NULL) {
         type->on_drain(conn, self);
     }
 }
 
 void visit_mail(struct gyr_conn *conn, void *mail)
 {
-    const struct gyr_resource *type;
-    struct visit *visit = conn != NULL ? visit_of(conn) : NULL;
-    void *self = visit != NULL ? visit_innermost(visit, &type) : NULL;
-    if (visit != NULL && type != NULL && type->on_mail != NULL) {
+    const struct gyr_resource *type = NULL;
+    void *self = conn != NULL ? listener_of(conn, &type) : NULL;
+    if (type != NULL && type->on_mail != NULL) {
         type->on_mail(conn, self, mail);
     }
 }
@@ -245,9 +269,8 @@ void visit_mail(struct gyr_conn *conn, void *mail)
 void visit_timer(struct gyr_conn *conn)
 {
     const struct gyr_resource *type;
-    struct visit *visit = visit_of(conn);
-    void *self = visit != NULL ? visit_innermost(visit, &type) : NULL;
-    if (visit != NULL && type != NULL && type->on_timer != NULL) {
+    void *self = listener_of(conn, &type);
+    if (type != NULL && type->on_timer != NULL) {
         type->on_timer(conn, self);
     }
 }
@@ -256,9 +279,8 @@ void visit_recovered(struct gyr_conn *conn, struct gyr_span room,
                      const struct gyr_recovery *recovery)
 {
     const struct gyr_resource *type;
-    struct visit *visit = visit_of(conn);
-    void *self = visit != NULL ? visit_innermost(visit, &type) : NULL;
-    if (visit != NULL && type != NULL && type->on_recovered != NULL) {
+    void *self = listener_of(conn, &type);
+    if (type != NULL && type->on_recovered != NULL) {
         type->on_recovered(conn, self, room, recovery);
     }
 }
@@ -361,7 +383,7 @@ void *gyr_keep(struct gyr_conn *conn, const void *bytes, size_t size)
 
 void *gyr_self(const struct gyr_conn *conn, unsigned levels_above)
 {
-    const struct visit *visit = visit_of((struct gyr_conn *)(uintptr_t)conn);
+    const struct visit *visit = visit_of(conn);
     const struct plan_route *route = visit->route;
     if (levels_above >= route->level_count || route->factory != NULL) {
         return NULL;
@@ -373,7 +395,7 @@ void *gyr_self(const struct gyr_conn *conn, unsigned levels_above)
 
 const struct gyr_resource *gyr_conn_resource(const struct gyr_conn *conn)
 {
-    const struct visit *visit = visit_of((struct gyr_conn *)(uintptr_t)conn);
+    const struct visit *visit = visit_of(conn);
     const struct plan_route *route = visit->route;
     return route->level_count != 0 && route->factory == NULL ? visit_type(visit)->declared : NULL;
 }

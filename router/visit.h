@@ -48,7 +48,8 @@ enum visit_flags {
     VISIT_F_BAD_GIFT = 1 << 12,     /* gyr_give of a name that is not among the gifts */
     VISIT_F_REQUEST_KEPT = 1 << 13, /* `request` is in kept memory */
     VISIT_F_PARAMS_MOVED = 1 << 14, /* `params` has room for all that may be */
-    VISIT_F_ID_KEPT = 1 << 15,      /* `id` is in kept memory */
+    VISIT_F_REPLACED = 1 << 15,     /* `message` is a hook's: nobody has checked its bytes */
+    VISIT_F_ID_KEPT = 1 << 16,      /* `id` is in kept memory */
 };
 
 struct visit_param {
@@ -73,11 +74,11 @@ struct visit {
     uint8_t level;
     uint8_t made_count; /* levels whose create has succeeded */
     uint8_t param_count;
-    uint16_t step;  /* of hooks */
-    uint16_t flags; /* enum visit_flags */
-    int32_t err;    /* of the event that is under way: the first */
-    uint16_t refuse_code;
+    uint16_t step; /* of hooks */
     uint16_t opcode;
+    uint32_t flags; /* enum visit_flags */
+    int32_t err;    /* of the event that is under way: the first */
+    uint32_t refuse_code;
     uint32_t size;                     /* of this piece of memory */
     uint32_t state_size;               /* bytes that the entries of all default states have */
     const struct gyr_request *request; /* while it lives, or kept; NULL after connect */
@@ -98,14 +99,16 @@ struct visit {
     struct visit_param *params;
 };
 
-static inline struct visit *visit_of(struct gyr_conn *conn)
+static inline struct visit *visit_of(const struct gyr_conn *conn)
 {
-    return *(struct visit **)gyr_conn_data(conn);
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): the data is behind what may not be changed */
+    return *(struct visit **)gyr_conn_data((struct gyr_conn *)(uintptr_t)conn);
 }
 
 static inline void *visit_self(const struct visit *visit, unsigned level)
 {
     uint32_t offset = visit->route->levels[level].instance_offset;
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): so is an instance */
     return offset != 0 ? (uint8_t *)(uintptr_t)visit + offset : NULL;
 }
 

@@ -30,7 +30,7 @@ int connect_run(struct visit *visit)
             if (connect_keep(visit)) {
                 return 0;
             }
-            visit->flags &= (uint16_t)~VISIT_F_CONTENT;
+            visit->flags &= ~(uint32_t)VISIT_F_CONTENT;
             continue;
         }
         connect_ended(visit, result);
@@ -93,9 +93,7 @@ static int connect_call(struct visit *visit)
 void connect_ended(struct visit *visit, int result)
 {
     visit->cancel = NULL;
-    if (visit->err == 0) {
-        result = visit_refused(visit, result);
-    }
+    result = visit_refused(visit, result);
     if (result == GYR_QUEUE_HIGH) {
         visit->flags |= VISIT_F_QUEUE_HIGH;
     }
@@ -195,7 +193,7 @@ static void connect_fail(struct visit *visit, int err)
     }
     visit->stage = VISIT_AFTER;
     bool told = (visit->flags & VISIT_F_TOLD) != 0;
-    visit->flags &= (uint16_t) ~(VISIT_F_TOLD | VISIT_F_BAD_GIFT);
+    visit->flags &= ~(uint32_t)(VISIT_F_TOLD | VISIT_F_BAD_GIFT);
     if (!told) {
         visit_failed(visit, err, what, resource, name);
     }
@@ -240,10 +238,10 @@ static int connect_conclude(struct visit *visit)
     } else if (handshake && (visit->flags & VISIT_F_SKIPPED) == 0) {
         result = connect_upgrade(visit);
     }
-    if (result == 0 && (visit->flags & VISIT_F_QUEUE_HIGH) != 0 && !handshake) {
+    if (result == 0 && (visit->flags & VISIT_F_QUEUE_HIGH) != 0) {
         result = GYR_QUEUE_HIGH;
     }
-    visit->flags &= (uint16_t) ~(VISIT_F_QUEUE_HIGH | VISIT_F_SKIPPED | VISIT_F_REFUSED);
+    visit->flags &= ~(uint32_t)(VISIT_F_QUEUE_HIGH | VISIT_F_SKIPPED | VISIT_F_REFUSED);
     visit->request = NULL;
     visit->subprotocol = NULL;
     visit->refuse_text = (struct gyr_span){0};

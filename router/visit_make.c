@@ -10,7 +10,7 @@ static int input_resolve(struct visit *visit, const struct plan_input *input, co
 static bool value_find(const struct gyr_value *values, const char *name, const void **pointer);
 static int source_resolve(struct visit *visit, const struct plan_input *input,
                           const void **pointer);
-static int maker_make(struct visit *visit, uint16_t index, const void **pointer);
+static int maker_make(struct visit *visit, uint32_t index, const void **pointer);
 static int make_failed(struct visit *visit, int err, const char *what, const char *name);
 static void factory_move(struct visit *visit, const struct plan_route *product);
 static int values_check(const struct plan_route *product, const struct gyr_value *values);
@@ -148,7 +148,7 @@ static int source_resolve(struct visit *visit, const struct plan_input *input, c
     return GYR_ERR_STATE;
 }
 
-static int maker_make(struct visit *visit, uint16_t index, const void **pointer)
+static int maker_make(struct visit *visit, uint32_t index, const void **pointer)
 {
     struct plan_made *made = made_at(visit, index);
     if (!made->is_made) {
@@ -240,7 +240,7 @@ int gyr_give(struct gyr_conn *conn, const char *name, const void *pointer)
         return GYR_ERR_STATE;
     }
     const struct plan_level *level = &visit->route->levels[visit->level];
-    for (uint16_t i = 0; i < level->gift_count; i++) {
+    for (uint32_t i = 0; i < level->gift_count; i++) {
         if (strcmp(level->gifts[i]->name, name) == 0) {
             slots_at(visit, level->gifts_offset)[i] = pointer;
             return 0;

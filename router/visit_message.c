@@ -53,10 +53,10 @@ static int message_hooked(struct visit *visit, enum gyr_opcode opcode, struct gy
  * it. */
 static int message_end(struct visit *visit, int result)
 {
-    unsigned of_message =
-        VISIT_F_ANSWERED_ID | VISIT_F_QUEUE_HIGH | VISIT_F_MESSAGE_KEPT | VISIT_F_ID_KEPT;
+    unsigned of_message = VISIT_F_ANSWERED_ID | VISIT_F_QUEUE_HIGH | VISIT_F_MESSAGE_KEPT |
+                          VISIT_F_REPLACED | VISIT_F_ID_KEPT;
     visit->stage = VISIT_OPEN;
-    visit->flags &= (uint16_t)~of_message;
+    visit->flags &= ~(uint32_t)of_message;
     visit->message = (struct gyr_span){0};
     visit->id = (struct gyr_span){0};
     visit->cancel = NULL;
@@ -117,6 +117,9 @@ static bool receive_wait(struct visit *visit)
         bool gone =
             visit->stage == VISIT_RECEIVE_HANDLER || (visit->flags & VISIT_F_MESSAGE_KEPT) == 0;
         visit->message = gone ? (struct gyr_span){0} : visit->message;
+        if (visit->stage == VISIT_RECEIVE_AFTER && visit->id.size != 0) {
+            dispatch_keep_id(visit); /* of the handler dispatch has seen to it */
+        }
     } else if ((visit->flags & VISIT_F_MESSAGE_KEPT) == 0) {
         const char *copy = gyr_keep(visit->conn, visit->message.ptr, visit->message.size);
         if (copy == NULL) {

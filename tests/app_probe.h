@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What resources of tests on the application kit share: an instance that knows its kit, and notes of
- * what it has been called with. */
+/* What resources of tests on the application kit share: an instance that knows its kit, and notes
+ * of what it has been called with. */
 #ifndef TESTS_APP_PROBE_H
 #define TESTS_APP_PROBE_H
 

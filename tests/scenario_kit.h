@@ -167,6 +167,9 @@ struct scenario_client *scenario_client(struct scenario *at);
 /* Send a request and read the answer; `fields` may be "", each ends with CR LF. */
 unsigned scenario_request(struct scenario_client *client, const char *method, const char *target,
                           const char *fields, const char *content);
+/* The two halves of it: what is asked as it is written, and the head of the answer. */
+void scenario_write(struct scenario_client *client, const char *request);
+unsigned scenario_answer(struct scenario_client *client);
 unsigned scenario_upgrade(struct scenario_client *client, const char *target, const char *fields);
 /* The value of a field of the answer, "" if there is none; lives until the next call. */
 const char *scenario_field(struct scenario_client *client, const char *name);

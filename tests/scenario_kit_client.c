@@ -132,15 +132,24 @@ unsigned scenario_request(struct scenario_client *client, const char *method, co
                               "%s %s HTTP/1.1\r\nHost: gyr.test\r\n%s\r\n", method, target, fields)
                    : snprintf(request, sizeof(request), FORMAT, method, target, fields,
                               strlen(content), content);
+    client_write(client, request, (size_t)size);
+    return scenario_answer(client);
+}
+
+void scenario_write(struct scenario_client *client, const char *request)
+{
+    client_write(client, request, strlen(request));
+}
+
+unsigned scenario_answer(struct scenario_client *client)
+{
     client->status = 0;
     client->head[0] = client->content[0] = '\0';
-    client_write(client, request, (size_t)size);
     if (!read_head(client)) {
         return 0;
     }
     size_t length = strtoul(scenario_field(client, "Content-Length"), NULL, 10);
-    if (strcmp(method, "HEAD") != 0 && length != 0 && length < sizeof(client->content) &&
-        client_has(client, length)) {
+    if (client->status != 101 && length < sizeof(client->content) && client_has(client, length)) {
         memcpy(client->content, client->bytes, length);
         client->content[length] = '\0';
         client_drop(client, length);
@@ -283,16 +292,19 @@ void scenario_hears(struct scenario_client *client, const char *text, const char
     expect_int(client->opcode, GYR_TEXT, text, file, line);
 }
 
+/* 1005 for a Close without one (RFC 6455 section 7.1.5). */
+static unsigned close_code_of(const struct scenario_client *client)
+{
+    const uint8_t *payload = (const uint8_t *)client->payload;
+    return client->payload_size < 2 ? 1005U : (unsigned)payload[0] << 8 | payload[1];
+}
+
 void scenario_hears_close(struct scenario_client *client, uint16_t code, const char *reason,
                           const char *file, int line)
 {
     (void)scenario_read(client);
     expect_int(client->opcode, OPCODE_CLOSE, "a Close", file, line);
-    uint16_t came =
-        client->payload_size < 2
-            ? 1005
-            : (uint16_t)((uint8_t)client->payload[0] << 8 | (uint8_t)client->payload[1]);
-    expect_int(came, code, "its code", file, line);
+    expect_int(close_code_of(client), code, "its code", file, line);
     expect_text(client->payload_size < 2 ? "" : client->payload + 2, reason, "its reason", file,
                 line);
     scenario_send(client, OPCODE_CLOSE, client->payload, MIN(client->payload_size, (size_t)2));
@@ -304,8 +316,7 @@ void scenario_leave(struct scenario_client *client, uint16_t code, const char *f
     scenario_send_close(client, code, "");
     (void)scenario_read(client);
     expect_int(client->opcode, OPCODE_CLOSE, "a Close is answered", file, line);
-    uint16_t came = (uint16_t)((uint8_t)client->payload[0] << 8 | (uint8_t)client->payload[1]);
-    expect_int(came, code, "with its code", file, line);
+    expect_int(close_code_of(client), code, "with its code", file, line);
     expect_that(scenario_has_ended(client), "then it ends", "end", file, line);
 }
 

@@ -28,10 +28,14 @@
  * This page reads as such a service is written: messages, hooks, resources, routes, the
  * application; and then what its functions may call.
  *
- * Tables end with a row of zeros, and live as long as the application. Functions are called on the
- * thread of their connection's core, one at a time for each connection. Unless their text says
- * otherwise they return 0, a negative error, or GYR_PENDING: the result comes later, by gyr_finish
- * on this thread or gyr_complete from any, and until then this connection's next message waits. */
+ * Tables end with a row of zeros, and live as long as the application: what GYR_HANDLERS and its
+ * kin make belongs outside of functions, for within one C ends it with the function. In C++ they
+ * want C++20, and g++ -Wextra wants -Wno-missing-field-initializers.
+ *
+ * Functions are called on the thread of their connection's core, one at a time for each connection.
+ * Unless their text says otherwise they return 0, a negative error, or GYR_PENDING: the result
+ * comes later, by gyr_finish on this thread or gyr_complete from any, and until then this
+ * connection's next message waits. */
 #ifndef GYR_APP_H
 #define GYR_APP_H
 
@@ -162,7 +166,7 @@ struct gyr_http_handler {
     }
 /* int function(struct gyr_conn *conn, void *self, const struct MESSAGE *content): content in JSON,
  * decoded. What does not fit is answered with 400 and an error in JSON, what is no JSON by its
- * Content-Type with 415. */
+ * Content-Type, or has none, with 415. */
 #define GYR_HTTP_MSG(method_, message, function_, ...)                                    \
     {                                                                                     \
         .name = #function_, .at = GYR_AT, .method = method_, .schema = &message##_schema, \
@@ -233,7 +237,8 @@ struct gyr_hook {
     }
 #define GYR_HOOKS(...) GYR_ROWS(gyr_hook, __VA_ARGS__)
 
-/* Returned by before_receive: the message is dealt with; no handler runs. */
+/* Returned by before_receive: the message is dealt with; no handler runs. Returned by
+ * before_connect: the hook has answered the request by itself. */
 #define GYR_SKIP 4
 
 /* ---- 4. Services and other inputs ------------------------------------------------------------ */
@@ -245,9 +250,10 @@ struct gyr_value {
     const char *at;
     const void *pointer; /* what resources get; may be NULL */
 };
-#define GYR_VALUE(name_text, type_, pointer_)                                                     \
-    {                                                                                             \
-        .name = name_text, .type = #type_, .at = GYR_AT, .pointer = GYR_POINTER_(type_, pointer_) \
+#define GYR_VALUE(name_text, type_, pointer_)              \
+    {                                                      \
+        .name = (name_text), .type = #type_, .at = GYR_AT, \
+        .pointer = GYR_POINTER_(type_, pointer_)           \
     }
 #define GYR_VALUES(...) GYR_ROWS(gyr_value, __VA_ARGS__)
 
@@ -260,10 +266,10 @@ struct gyr_maker {
     void (*drop)(struct gyr_conn *conn, void *user, void *pointer); /* or NULL */
     void *user;
 };
-#define GYR_MAKER(name_text, type_, make_, drop_, user_)                               \
-    {                                                                                  \
-        .name = name_text, .type = #type_, .at = GYR_AT, .make = make_, .drop = drop_, \
-        .user = user_                                                                  \
+#define GYR_MAKER(name_text, type_, make_, drop_, user_)                                     \
+    {                                                                                        \
+        .name = (name_text), .type = #type_, .at = GYR_AT, .make = (make_), .drop = (drop_), \
+        .user = (user_)                                                                      \
     }
 
 /* What a resource wants: a pointer member of its instance that is filled in before `create`. It
@@ -295,9 +301,9 @@ struct gyr_gift {
     const char *type;
     const char *at;
 };
-#define GYR_GIFT(name_text, type_)                      \
-    {                                                   \
-        .name = name_text, .type = #type_, .at = GYR_AT \
+#define GYR_GIFT(name_text, type_)                        \
+    {                                                     \
+        .name = (name_text), .type = #type_, .at = GYR_AT \
     }
 #define GYR_GIFTS(...) GYR_ROWS(gyr_gift, __VA_ARGS__)
 
@@ -372,7 +378,7 @@ struct gyr_resource {
     const struct gyr_http_handler *methods;
     int (*on_body)(struct gyr_conn *conn, void *self, struct gyr_span piece, bool last);
 
-    /* As those of struct gyr_service. */
+    /* As those of struct gyr_service. Mail for a connection that has gone is brought to nobody. */
     void (*on_drain)(struct gyr_conn *conn, void *self);
     void (*on_timer)(struct gyr_conn *conn, void *self);
     void (*on_mail)(struct gyr_conn *conn, void *self, void *mail);
@@ -395,11 +401,12 @@ struct gyr_resource {
     .instance_align = (uint32_t) __alignof__(struct type)
 /* Without a structure: `self` is NULL. */
 #define GYR_RESOURCE_PLAIN(name_text) \
-    .size = sizeof(struct gyr_resource), .name = name_text, .at = GYR_AT
+    .size = sizeof(struct gyr_resource), .name = (name_text), .at = GYR_AT
 
 /* ---- 6. Routes ------------------------------------------------------------------------------- */
 
-/* What a factory has chosen. */
+/* What a factory has chosen. It is called behind the application's before_connect hooks, before any
+ * resource of the chain is made. */
 struct gyr_product {
     const struct gyr_resource *resource; /* one of the route's `products` */
     const struct gyr_value *values;      /* instead of the route's; or NULL */
@@ -599,7 +606,7 @@ GYR_API GYR_MUST_CHECK int gyr_param_int(const struct gyr_conn *conn, const char
 GYR_API GYR_MUST_CHECK int gyr_param_uint(const struct gyr_conn *conn, const char *name,
                                           uint64_t *value);
 /* In before_connect: add or replace one; copied. GYR_ERR_STATE elsewhere, GYR_ERR_MEMORY,
- * GYR_ERR_LIMIT past 16. `name` must live as long as the connection. */
+ * GYR_ERR_LIMIT past 16 in all. `name` must live as long as the connection. */
 GYR_API GYR_MUST_CHECK int gyr_set_param(struct gyr_conn *conn, const char *name,
                                          struct gyr_span value);
 /* A parameter of the query, "a=1&b=x%20y": decoded ('+' is a space) into `text`, without a NUL.
@@ -622,7 +629,7 @@ GYR_API void *gyr_keep(struct gyr_conn *conn, const void *bytes, size_t size);
 
 /* Within a function that returns GYR_PENDING then: call fn(arg) on this thread if the connection
  * ends before it is finished: nobody waits for the result any more. gyr_finish and gyr_complete
- * then find that it has gone. Once gyr_finish has taken a result it is not called any more. */
+ * then find that it has gone. */
 GYR_API void gyr_on_cancel(struct gyr_conn *conn, void (*fn)(void *arg), void *arg);
 
 /* Refuse a request: `return gyr_refuse(conn, 401, GYR_SPAN("who are you?"))`: status code 400 to
@@ -707,7 +714,8 @@ GYR_API GYR_MUST_CHECK int gyr_respond_error(struct gyr_conn *conn, unsigned sta
                                              const char *path);
 
 #ifdef __cplusplus
-#define GYR_VALUE_OF_(message, ...) (gyr_address_<message>(message{__VA_ARGS__}))
+#define GYR_VALUE_OF_(message, ...) \
+    (gyr_address_<struct message>(gyr_type_<struct message>::type{__VA_ARGS__}))
 #else
 #define GYR_VALUE_OF_(message, ...) (&(const struct message){__VA_ARGS__})
 #endif
@@ -722,16 +730,20 @@ GYR_API GYR_MUST_CHECK int gyr_respond_error(struct gyr_conn *conn, unsigned sta
 
 /* ---- 11. Request and reply ------------------------------------------------------------------- */
 
-/* A message with an `id` asks for an answer: a message with this id as `re`. While it is handled,
- * GYR_PENDING included: its id as it is written, size 0 if it has none. Lives until then. */
+/* A message with an `id` asks for an answer: a message with this id as `re`. In the flat form a
+ * member `id` of the message's own schema is none of that: the message is no request then. While it
+ * is handled, GYR_PENDING included: its id as it is written, size 0 if it has none. Lives until
+ * then. */
 GYR_API struct gyr_span gyr_message_id(const struct gyr_conn *conn);
 /* Answer what is being handled, once. GYR_ERR_STATE if it has no id, or was answered; otherwise as
  * gyr_send_msg. */
 GYR_API GYR_MUST_CHECK int gyr_answer(struct gyr_conn *conn, const struct gyr_schema *schema,
                                       const void *value);
 /* ... with an error: {"type":"error","re":ID,"code":...,"reason":...,"path":...}; path may be NULL.
- * A request whose handler fails without an answer gets one with "failed"; one that nobody handles
- * gets one with what is wrong with it, unless on_unhandled is there, which may do so itself. */
+ * Unlike gyr_answer this returns 0 for a message without an id, and nothing is sent: who does not
+ * ask is not told. A request whose handler fails without an answer gets one with "failed"; one that
+ * nobody handles gets one with what is wrong with it, unless on_unhandled is there, which may do so
+ * itself. */
 GYR_API GYR_MUST_CHECK int gyr_answer_error(struct gyr_conn *conn, const char *code,
                                             const char *reason, const char *path);
 /* Answer later, by an id that was copied. */
@@ -743,10 +755,11 @@ GYR_API GYR_MUST_CHECK int gyr_answer_to(struct gyr_conn *conn, struct gyr_span 
 /* Ask the client: send a message with an id, and call fn(conn, self, answer, fault, arg) once: with
  * the decoded answer; or with NULL and why there is none: GYR_REASON_TIMEOUT after timeout_ms (1 ms
  * to 24 days); what does not fit the schema; GYR_REASON_REFUSED if the client has sent an error;
- * GYR_REASON_FAILED when the connection ends (`self` is NULL while the resource is not made).
- * GYR_ERR_LIMIT past asks_max; otherwise as gyr_send_msg, and then it is not called. No
- * GYR_PENDING. GYR_ASK checks the types: int fn(struct gyr_conn *, void *, const struct ANSWER *,
- * const struct gyr_fault *, void *). */
+ * GYR_REASON_FAILED when the connection ends. `self` is the innermost resource: GYR_ERR_STATE until
+ * its create has ended, and where on_text takes what would be the answer. GYR_ERR_LIMIT past
+ * asks_max; GYR_ERR_ARGUMENT for a time limit out of its range; otherwise as gyr_send_msg, and then
+ * it is not called. GYR_ASK checks the types: int fn(struct gyr_conn *, void *, const struct ANSWER
+ * *, const struct gyr_fault *, void *). No GYR_PENDING. */
 GYR_API GYR_MUST_CHECK int gyr_ask(struct gyr_conn *conn, const struct gyr_schema *schema,
                                    const void *value, const struct gyr_schema *answer_schema,
                                    uint32_t timeout_ms, gyr_any_fn fn, void *arg);
@@ -783,6 +796,9 @@ inline gyr_any_fn gyr_answered_(int (*fn)(gyr_conn *, void *, const answer *, co
 {
     return reinterpret_cast<gyr_any_fn>(fn);
 }
+template <typename message> struct gyr_type_ {
+    typedef message type;
+};
 template <typename message> inline const message *gyr_address_(const message &value)
 {
     return &value;
@@ -818,10 +834,12 @@ template <typename type> constexpr size_t gyr_points_to_(const type *)
                            : (fn)))
 #define GYR_IS_(message, value) \
     _Generic((value), struct message * : (value), const struct message * : (value))
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type takes none */
 #define GYR_POINTER_(type, pointer) \
     _Generic((pointer), type * : (pointer), const type * : (pointer), void * : (pointer))
 #define GYR_POINTS_TO_(type, pointer) \
     _Generic((pointer), type * : (size_t)0, const type * : (size_t)0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 #endif
 
 #endif

@@ -28,10 +28,13 @@ extern "C" {
 
 /* Rows of a table that ends with a row of zeros, for initialisers of static objects. */
 #ifdef __cplusplus
-#define GYR_ROWS(type, ...)                                               \
-    ([] {                                                                 \
-        static const struct type rows[] = {__VA_ARGS__ __VA_OPT__(, ){}}; \
-        return static_cast<const struct type *>(rows);                    \
+#define GYR_ROWS(type, ...) GYR_ROWS_NUMBERED_(type, __COUNTER__, __VA_ARGS__)
+/* Rows within rows have names of their own: with -Wshadow nothing is said of them. */
+#define GYR_ROWS_NUMBERED_(type, number, ...) GYR_ROWS_NAMED_(type, number, __VA_ARGS__)
+#define GYR_ROWS_NAMED_(type, number, ...)                                         \
+    ([] {                                                                          \
+        static const struct type rows_##number[] = {__VA_ARGS__ __VA_OPT__(, ){}}; \
+        return static_cast<const struct type *>(rows_##number);                    \
     }())
 #else
 #define GYR_ROWS(type, ...) ((const struct type[]){__VA_ARGS__ __VA_OPT__(, ){0}})
@@ -201,7 +204,7 @@ struct gyr_schema {
         GYR_MEMBER_HEAD_(name_text, GYR_KIND_ARRAY, sizeof(*((struct type *)0)->member)),    \
             .item_kind = GYR_KIND_OF_(*((struct type *)0)->member),                          \
             .offset = (uint32_t)offsetof(struct type, member),                               \
-            .size = (uint32_t)sizeof(((struct type *)0)->member),                            \
+            .size = (uint32_t)sizeof(const void *),                                          \
             .item_size = (uint32_t)sizeof(*((struct type *)0)->member),                      \
             .count_offset = (uint32_t)(GYR_SAME_(size_t, ((struct type *)0)->count_member) + \
                                        offsetof(struct type, count_member)),                 \
@@ -215,7 +218,7 @@ struct gyr_schema {
     {                                                                                        \
         GYR_MEMBER_HEAD_(name_text, GYR_KIND_ARRAY, 0),                                      \
             .item_kind = GYR_KIND_STRUCT, .offset = (uint32_t)offsetof(struct type, member), \
-            .size = (uint32_t)sizeof(((struct type *)0)->member),                            \
+            .size = (uint32_t)sizeof(const void *),                                          \
             .item_size = (uint32_t)(GYR_SAME_(struct part, *((struct type *)0)->member) +    \
                                     sizeof(struct part)),                                    \
             .count_offset = (uint32_t)(GYR_SAME_(size_t, ((struct type *)0)->count_member) + \

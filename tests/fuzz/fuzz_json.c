@@ -2,10 +2,11 @@
 /* Fuzzes reading and writing JSON. The first byte says what is compared:
  *
  *   - reading a schema of all kinds, strict or lenient, with a plain decoder over simdjson's DOM:
- *     the same verdict, the same first reason, the same values; and what was read, written, reads as
- *     the same again;
+ *     the same verdict, the same first reason, the same values; and what was read, written, reads
+ *     as the same again;
  *   - the walker's verdict on any bytes with the DOM's;
- *   - the same text as a message by itself and as the payload of an envelope.
+ *   - the same text as a message by itself and as the payload of an envelope;
+ *   - messages of any bytes, flat and in envelopes, with the walker's verdict.
  *
  * Where the two differ by intent docs/json.md says why: numbers beyond 64 bits and doubles, which
  * are JSON, and the limit of depth. */
@@ -194,6 +195,37 @@ static void envelope_fuzz(struct json_reader *reader, struct arena *arena, struc
     free(wrapped);
 }
 
+/* Whatever bytes: what is taken is JSON, and what is told to be none is none. */
+static void message_fuzz(struct json_reader *reader, struct arena *arena, struct span text,
+                         const struct json_read *how)
+{
+    struct reading reading;
+    enum gyr_reason reason;
+    read_it(reader, arena, text, how, &reading);
+    int err = json_walk(text, &reason);
+    check(reading.err != 0 || err == 0);
+    check(err != 0 || (reading.fault.reason != GYR_REASON_MALFORMED &&
+                       reading.fault.reason != GYR_REASON_UTF8));
+    check(how->schema != NULL || err == 0 || reading.fault.reason != GYR_REASON_NONE);
+    check(reading.message.id.size <= JSON_ID_SIZE_MAX);
+    check(reading.message.answer.size <= JSON_ID_SIZE_MAX);
+}
+
+static void messages_fuzz(struct json_reader *reader, struct arena *arena, struct span text)
+{
+    static const struct json_form forms[] = {
+        {.tag_name = SPAN_STATIC("type")},
+        {.tag_name = SPAN_STATIC("type"), .payload_name = SPAN_STATIC("payload")}};
+    for (unsigned i = 0; i < 8; i++) {
+        struct json_read how = {.form = &forms[i & 1],
+                                .tag = SPAN_LITERAL("all"),
+                                .schema = (i & 2) != 0 ? &kit_part_schema : NULL,
+                                .is_lenient = (i & 4) != 0,
+                                .is_payload_optional = (i & 4) != 0};
+        message_fuzz(reader, arena, text, &how);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1 || size > INPUT_SIZE_MAX) {
@@ -205,7 +237,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     arena_init(&arena, ARENA_SIZE_MAX);
     uint8_t *copy = padded_copy(data + 1, size - 1);
     struct span text = span_of(copy, size - 1);
-    switch (data[0] % 4) {
+    switch (data[0] % 5) {
     case 0:
         reading_fuzz(reader, &arena, text, false);
         break;
@@ -215,8 +247,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 2:
         walk_fuzz(data + 1, size - 1);
         break;
-    default:
+    case 3:
         envelope_fuzz(reader, &arena, text);
+        break;
+    default:
+        messages_fuzz(reader, &arena, text);
         break;
     }
     free(copy);

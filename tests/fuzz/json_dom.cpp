@@ -215,16 +215,18 @@ gyr_reason plain_decode(const gyr_member &member, unsigned kind, element item, b
         return GYR_REASON_NONE;
     }
     if (kind == GYR_KIND_DOUBLE) {
-        return item.is_number() ? double_check(member, item.get_double(), target) : GYR_REASON_TYPE;
+        return item.is_number() ? double_check(member, item.get_double().value_unsafe(), target)
+                                : GYR_REASON_TYPE;
     }
     if (item.is_int64()) {
-        int64_t value = item.get_int64();
+        int64_t value = item.get_int64().value_unsafe();
         return integer_check(
             member, kind, value < 0,
             value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value), target);
     }
-    return item.is_uint64() ? integer_check(member, kind, false, item.get_uint64(), target)
-                            : GYR_REASON_TYPE;
+    return item.is_uint64()
+               ? integer_check(member, kind, false, item.get_uint64().value_unsafe(), target)
+               : GYR_REASON_TYPE;
 }
 
 gyr_reason object_decode(const gyr_schema &schema, object from, bool lenient, const char *tag_name,
@@ -381,7 +383,7 @@ gyr_reason object_decode(const gyr_schema &schema, object from, bool lenient, co
     return GYR_REASON_NONE;
 }
 
-} // namespace
+} /* namespace */
 
 enum json_dom_verdict json_dom_verdict(const char *text, size_t size)
 {

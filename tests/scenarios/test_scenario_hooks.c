@@ -102,6 +102,34 @@ void scenario_078_connecting_passes_the_layers_inwards_and_outwards(void)
     }
 }
 
+static int page_get(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)self;
+    (void)request;
+    note(conn, "get");
+    return gyr_respond_text(conn, 200, "text/plain", GYR_SPAN("page"));
+}
+static const struct gyr_resource page = {
+    GYR_RESOURCE(inner), .create = inner_create, .destroy = inner_destroy,
+    .methods = GYR_METHODS(GYR_GET(page_get)), .hooks = connect_hooks};
+static const struct gyr_route pages[] = {GYR_ROUTE("/page", &page), {0}};
+
+void scenario_078_a_request_of_http_passes_them_as_a_handshake_does(void)
+{
+    struct scenario at;
+    SCENARIO_EACH_RING(&at)
+    {
+        ROUTES(&at, "", pages);
+        serve_with(&at, connect_hooks, NULL, NULL);
+        struct scenario_client *client = scenario_client(&at);
+        EXPECT_INT(scenario_request(client, "GET", "/page", "", ""), 200, "answered");
+        expect_text(client->content, "page", "content", __FILE__, __LINE__);
+        EXPECT_INT(scenario_request(client, "GET", "/nowhere", "", ""), 404, "and no hook");
+        ENDED(&at, "before:global inner:create before:inner get after:inner:0 after:global:0 "
+                   "inner:destroy");
+    }
+}
+
 void scenario_079_a_message_passes_the_layers_in_the_same_order(void)
 {
     struct scenario at;
@@ -114,6 +142,38 @@ void scenario_079_a_message_passes_the_layers_in_the_same_order(void)
         LEAVE(client);
         ENDED(&at, OPENED " before:global before:outer before:inner handler:x "
                           "after:inner:0 after:outer:0 after:global:0 " LEFT);
+    }
+}
+
+/* "swap" becomes "swapped"; "drop" comes to no handler. */
+static int swaps(struct gyr_hook_call *call)
+{
+    note(call->conn, "hook:%.*s", (int)call->message.size, call->message.ptr);
+    if (call->message.size == 4 && memcmp(call->message.ptr, "swap", 4) == 0) {
+        const char *kept = gyr_keep(call->conn, "swapped", 7);
+        call->message = (struct gyr_span){kept, 7};
+        return kept != NULL ? 0 : GYR_ERR_MEMORY;
+    }
+    return call->message.size != 0 && call->message.ptr[0] == 'd' ? GYR_SKIP : 0;
+}
+static const struct gyr_hook swap_hooks[] = {
+    GYR_HOOK("swap", .before_receive = swaps, .after_receive = notes_after), {0}};
+
+void scenario_079_a_hook_replaces_a_message_or_keeps_it_from_its_handler(void)
+{
+    struct scenario at;
+    SCENARIO_EACH_RING(&at)
+    {
+        serve_with(&at, receive_hooks, swap_hooks, receive_hooks);
+        struct scenario_client *client = OPEN(&at, "/out/in/1");
+        scenario_say(client, "swap");
+        HEARS(client, "swapped");
+        NOTED(&at, OPENED " before:global hook:swap before:inner handler:swapped after:inner:0 "
+                          "after:outer:0 after:global:0");
+        scenario_say(client, "drop");
+        NOTED(&at, "before:global hook:drop after:global:0");
+        LEAVE(client);
+        ENDED(&at, LEFT);
     }
 }
 
@@ -169,6 +229,46 @@ void scenario_081_a_hook_before_connect_refuses_with_its_status(void)
         REFUSED(&at, "/out/in/1", 401);
         ENDED(&at, "before:global " MADE " refuses:outer after:global:-5014 "
                    "inner:destroy outer:destroy");
+    }
+}
+
+static int waits(struct gyr_hook_call *call)
+{
+    struct gyr_span path = gyr_request_path(call->request);
+    note(call->conn, "waits:%.*s", (int)path.size, path.ptr);
+    return scenario_hold(call->conn);
+}
+static int refuse_later(struct gyr_conn *conn, void *arg)
+{
+    (void)arg;
+    return gyr_refuse(conn, 401, GYR_SPAN("not you"));
+}
+static const struct gyr_hook wait_hooks[] = {
+    GYR_HOOK("wait", .before_connect = waits, .after_connect = notes_after), {0}};
+
+void scenario_081_a_hook_may_wait_before_it_refuses_or_lets_in(void)
+{
+    static const char ask[] = "GET /out/in/1 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+                              "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    struct scenario at;
+    SCENARIO_EACH_RING(&at)
+    {
+        serve_with(&at, wait_hooks, NULL, wait_hooks);
+        struct scenario_client *client = scenario_client(&at);
+        scenario_write(client, ask);
+        NOTED(&at, "waits:/out/in/1");
+        scenario_let_go_with(&at, refuse_later, NULL);
+        EXPECT_INT(scenario_answer(client), 401, "later");
+        NOTED(&at, "");
+        scenario_write(client, ask);
+        NOTED(&at, "waits:/out/in/1");
+        scenario_let_go(&at, 0);
+        NOTED(&at, MADE " waits:/out/in/1");
+        scenario_let_go(&at, 0);
+        EXPECT_INT(scenario_answer(client), 101, "let in");
+        LEAVE(client);
+        ENDED(&at, "inner:connect after:inner:0 after:global:0 " LEFT);
     }
 }
 
@@ -319,7 +419,7 @@ void scenario_086_an_event_that_does_not_exist_or_no_function_is_an_error(void)
         }
         EXPECT_INT(gyr_app_hook(app, NULL, GYR_BEFORE_CONNECT, NULL, NULL, &at.error),
                    GYR_ERR_ARGUMENT, "no function");
-        ERROR(&at, "the hook of the event 1 has no function");
+        ERROR(&at, "the hook of the event 1 has no function; give it one");
         EXPECT_INT(gyr_app_hooks(app, NULL, empty, &at.error), GYR_ERR_ARGUMENT, "none in a row");
         ERROR(&at, "the hook \"empty\" has no function; give it one of the five");
         serve_with(&at, NULL, NULL, NULL);

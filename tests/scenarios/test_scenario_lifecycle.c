@@ -3,7 +3,6 @@
 #include "tests/scenario_kit.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 SCENARIO_TRACED(place);
 
@@ -304,13 +303,13 @@ void scenario_036_who_was_never_accepted_is_destroyed_without_a_disconnect(void)
         static const char ask[] = "GET /outer/never HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
                                   "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        EXPECT_INT(write(client->fd, ask, sizeof(ask) - 1), sizeof(ask) - 1, "asked");
+        scenario_write(client, ask);
         NOTED(&at, "outer:create inner:create waits");
         scenario_reset(client);
         NOTED(&at, "inner:destroy outer:destroy");
         scenario_let_go(&at, 0); /* finds nobody */
         client = scenario_client(&at);
-        EXPECT_INT(write(client->fd, ask, sizeof(ask) - 1), sizeof(ask) - 1, "asked");
+        scenario_write(client, ask);
         NOTED(&at, "outer:create inner:create waits");
         scenario_let_go(&at, -EIO);
         NOTED(&at, "failed:on_connect:-5 inner:destroy outer:destroy");

@@ -243,12 +243,15 @@ static int mid_give(struct gyr_conn *conn, void *self)
     return 0;
 }
 
-/* "refuse" as the parameter x has the guard of that level refuse: "top", "mid". */
+/* The parameter x says which guard refuses, "top" or "mid", or fails: "broken". */
 static int guard_as(struct gyr_conn *conn, const char *level)
 {
     struct gyr_span who = gyr_param(conn, "x");
     note(conn, "%s:guard", level);
     bool refuses = who.size == strlen(level) && memcmp(who.ptr, level, who.size) == 0;
+    if (who.size == 6 && memcmp(who.ptr, "broken", 6) == 0) {
+        return -EIO;
+    }
     return refuses ? gyr_refuse(conn, 401, GYR_SPAN("not you")) : 0;
 }
 static int top_guard(struct gyr_conn *conn, void *self, const struct gyr_request *request)
@@ -306,6 +309,8 @@ void scenario_052_a_parents_guard_runs_and_may_refuse_its_on_connect_does_not(vo
         NOTED(&at, "top:create top:guard top:destroy");
         REFUSED(&at, "/top/mid/mid/leaf", 401);
         NOTED(&at, "top:create top:guard top:give mid:create mid:guard mid:destroy top:destroy");
+        REFUSED(&at, "/top/broken/mid/leaf", 500);
+        NOTED(&at, "top:create top:guard failed:guard:-5 top:destroy");
         VISIT(&at, "/top/1/mid");
         NOTED(&at, "top:create top:guard top:give mid:create mid:guard before:top before:mid "
                    "mid:connect after:mid after:top mid:disconnect:1000 mid:destroy top:destroy");

@@ -168,7 +168,8 @@ struct tour {
     bool is_skipped;
     int err;
     int failure; /* that on_failure must tell before anything else is called */
-    unsigned created;
+    unsigned created; /* levels whose create was called and has not failed */
+    unsigned made;    /* levels whose create has ended */
     struct app_step ending[APP_STEPS_MAX];
 
     /* GYR_PENDING. */

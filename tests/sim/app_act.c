@@ -162,11 +162,10 @@ static int answered(struct gyr_conn *conn, void *self, const struct reply *reply
     world_note(tour->world, "core%u question %llu of client %u: %s", tour->core_index,
                (unsigned long long)ask->number, tour->client->id,
                fault == NULL ? "answered" : gyr_reason_code(fault->reason));
-    bool is_made = tour->level_count != 0 && tour->created == tour->level_count;
     bool is_step = tour_answer_enter(tour, ask, fault);
     if (conn != tour->conn || (reply == NULL) != (fault != NULL) ||
         (reply != NULL && reply->n != (int32_t)ask->number) ||
-        self != (is_made ? tour->selfs[tour->level_count - 1U] : NULL)) {
+        self != tour->selfs[tour->level_count - 1U]) {
         world_fail(tour->world, "client %u: a question is answered wrongly", tour->client->id);
     }
     bool goes_on = is_step && tour_enter(tour, APP_ANSWER, 0, self);
@@ -192,8 +191,12 @@ static void ask(struct tour *tour)
     tour->world->is_call = true;
     int result = GYR_ASK(tour->conn, question, &question, reply, timeout_ms, answered, free_ask);
     tour->world->is_call = false;
-    if (app_type_has(type, APP_BYTES) && result == GYR_ERR_STATE) {
-        return; /* nobody would look for the answer */
+    if (app_type_has(type, APP_BYTES) || tour->made != tour->level_count) {
+        if (result != GYR_ERR_STATE) {
+            world_fail(tour->world, "client %u: gyr_ask returned %d where nobody could answer",
+                       tour->client->id, result);
+        }
+        return;
     }
     result_check(tour, "gyr_ask", result);
     if (result < 0) {

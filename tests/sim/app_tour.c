@@ -245,6 +245,7 @@ static void step_pass(struct tour *tour)
         tour->passed[tour->passed_count++] = step->who;
     } else if (step->call == APP_CREATE) {
         tour->created = step->who + 1U;
+        tour->made = tour->created;
     } else if (step->call == APP_MAKE) {
         tour->is_made = true;
     } else if (step->call == APP_DROP) {

@@ -59,6 +59,10 @@ def requests_and_websockets_see_the_same_tasks():
         say(ws, type="done", task=2, id=7)
         equal(told(ws), {"type": "error", "re": 7, "code": "unknown", "reason": "there is no such task",
                          "path": "task"}, "an error")
+        say(ws, type="done", task=2)
+        say(ws, type="done", task=1, id=8)
+        equal(told(ws), {"type": "task", **tea, "done": True}, "no request: nobody is told, and it goes on")
+        equal(told(ws), {"type": "task", "re": 8, **tea, "done": True}, "the next answer")
         equal(json.loads(server.ask("GET", "/projects/other?user=ada").body), {"tasks": []}, "another project")
 
 

@@ -283,8 +283,11 @@ void app_hooks_refuses_what_has_no_function_and_no_event(void)
         EXPECT_INT(gyr_app_hook(app, NULL, (enum gyr_hook_event)event, NULL, NULL, &error),
                    GYR_ERR_ARGUMENT, "86: no function");
     }
+    static const struct gyr_http_handler one[] = {GYR_GET(request_take), {0}};
+    const struct gyr_route route[] = {GYR_ROUTE_HTTP("/", one), {0}};
+    EXPECT_INT(gyr_app_routes(app, "/", route), 0, "a route");
     EXPECT_INT(gyr_app_check(app, NULL, 0), 0, "frozen");
-    EXPECT_INT(app_plan(app)->connect.count, 2, "those that were taken");
+    EXPECT_INT(app_plan(app)->routes[0].connect.count, 2, "those that were taken");
     EXPECT_INT(gyr_app_hooks(app, NULL, good, &error), GYR_ERR_STATE, "frozen");
     EXPECT_INT(gyr_app_hook(app, NULL, GYR_AFTER_CONNECT, hook_run, NULL, &error), GYR_ERR_STATE,
                "frozen");

@@ -69,6 +69,16 @@ static int failure_take(struct gyr_conn *conn, void *self, const struct failure 
     return 0;
 }
 
+struct twice {
+    struct gyr_span text;
+};
+
+static int twice_take(struct gyr_conn *conn, void *self, const struct twice *twice)
+{
+    (void)conn, (void)self, (void)twice;
+    return 0;
+}
+
 static int raw_take(struct gyr_conn *conn, void *self, struct gyr_span payload)
 {
     (void)conn, (void)self, (void)payload;
@@ -253,6 +263,86 @@ void app_check_tells_messages_without_handlers_and_the_other_way_round(void)
         "listed.c:14: the handler \"raw_take\" is of \"more\", which is not among the "
         "messages of the resource \"derived\"; add it there, or remove the handler\n",
         "the base says which there are");
+}
+
+#line 1 "schema.c"
+GYR_MESSAGE(twice, "twice", GYR_MEMBER(twice, text), GYR_MEMBER(twice, text));
+static const struct gyr_resource schema_bad = {
+    GYR_RESOURCE_PLAIN("chat"),
+    .handlers = GYR_HANDLERS(GYR_ON(twice, twice_take)),
+    .messages = GYR_MESSAGES({&twice_schema}),
+    .methods = GYR_METHODS(GYR_POST_MSG(twice, twice_take)),
+};
+#line 400 "tests/unit/test_app_check.c"
+
+void app_check_tells_schemas_that_are_not_sound(void)
+{
+    expect_resource_told(
+        &schema_bad,
+        "schema.c:1: twice.text: the name stands twice (members 1 and 2); rename one\n",
+        "73: once, wherever it is used");
+}
+
+struct clash {
+    struct gyr_span type;
+    struct gyr_span kind;
+    struct gyr_span re;
+    int64_t id;
+};
+
+static int clash_take(struct gyr_conn *conn, void *self, const struct clash *clash)
+{
+    (void)conn, (void)self, (void)clash;
+    return 0;
+}
+
+static int on_clash(struct gyr_conn *conn, void *self, const struct clash *clash)
+{
+    return clash_take(conn, self, clash);
+}
+
+#line 1 "clash.c"
+GYR_MESSAGE(clash, "clash", GYR_MEMBER(clash, type), GYR_MEMBER(clash, kind), GYR_MEMBER(clash, re),
+            GYR_MEMBER(clash, id));
+static const struct gyr_resource clash_flat = {
+    GYR_RESOURCE_PLAIN("chat"),
+    .handlers = GYR_HANDLERS(GYR_ON(clash, clash_take), GYR_ON_RAW("raw", raw_take)),
+};
+static const struct gyr_resource clash_renamed = {
+    GYR_RESOURCE_PLAIN("chat"),
+    .handlers = GYR_HANDLERS(GYR_ON_NAMED(clash, on_clash)),
+    .tag_name = "kind",
+};
+static const struct gyr_resource clash_envelope = {
+    GYR_RESOURCE_PLAIN("chat"),
+    .handlers = GYR_HANDLERS(GYR_ON(clash, clash_take)),
+    .methods = GYR_METHODS(GYR_POST_MSG(clash, clash_take)),
+    .form = GYR_FORM_ENVELOPE,
+};
+static const struct gyr_resource clash_derived = {
+    GYR_RESOURCE_PLAIN("flat"),
+    .base = &clash_envelope,
+    .handlers = GYR_HANDLERS(GYR_OVERRIDE(clash, clash_take, on_clash)),
+    .form = GYR_FORM_FLAT,
+};
+#line 500 "tests/unit/test_app_check.c"
+
+#define CLASH(member, what)                                                    \
+    "clash.c:1: struct clash has the member \"" member "\", but that is " what \
+    " in the flat form, in which it comes to a handler; rename it, or use the envelope form\n"
+
+void app_check_tells_members_that_have_another_meaning_in_the_flat_form(void)
+{
+    expect_resource_told(&clash_flat,
+                         CLASH("type", "the tag") CLASH("re", "whose answer a message is"),
+                         "but not \"id\", which is the message's own then");
+    expect_resource_told(&clash_renamed,
+                         CLASH("kind", "the tag") CLASH("re", "whose answer a message is"),
+                         "the tag is called so");
+    expect_resource_told(&clash_envelope, "", "a payload has whatever names it likes");
+    expect_resource_told(&clash_derived,
+                         CLASH("type", "the tag") CLASH("re", "whose answer a message is"),
+                         "a base's handler, in another form");
 }
 
 #line 1 "binary.c"

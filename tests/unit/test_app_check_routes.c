@@ -71,6 +71,7 @@ static const struct gyr_route targets[] = {
                    .values = GYR_VALUES(GYR_VALUE("store", struct store, &store))),
     GYR_ROUTE("/name", &good, .name = "a:b"),
     GYR_ROUTE("/name", &good, .name = ""),
+    GYR_ROUTE("/products", &good, .products = GYR_MIXINS({&good})),
     {0},
 };
 static const struct gyr_route templates[] = {
@@ -119,50 +120,51 @@ void app_check_tells_routes_that_lead_nowhere_or_everywhere(void)
         "routes.c:10: the route \"/name\" has the name \"a:b\"; a name is not empty, and ':' "
         "stands between names\n"
         "routes.c:11: the route \"/name\" has the name \"\"; a name is not empty, and ':' stands "
-        "between names\n",
+        "between names\n"
+        "routes.c:12: the route \"/products\" has products, or a `user`, but no factory; use "
+        "GYR_ROUTE_MADE\n",
         "each row by itself");
     expect_routes_told(
         templates,
-        "routes.c:15: template \"/rooms/{}\", column 8, \"{}\": a parameter has a name, as {room}\n"
-        "routes.c:16: template \"rooms\": put a slash in front; \"/\" is the root\n",
+        "routes.c:16: template \"/rooms/{}\", column 8, \"{}\": a parameter has a name, as {room}\n"
+        "routes.c:17: template \"rooms\": put a slash in front; \"/\" is the root\n",
         "templates that cannot be parsed");
 }
 
 void app_check_tells_paths_and_names_that_are_there_twice(void)
 {
-    expect_routes_told(twice,
-                       "routes.c:21: the path \"/a/\" is there twice for WebSockets, first at "
-                       "routes.c:20; remove one\n"
-                       "routes.c:22: the name \"a\" of the route \"/b\" is that of \"/a\", too, at "
-                       "routes.c:20; rename one\n"
-                       "routes.c:24: the path \"/a\" is there twice for GET, first at "
-                       "routes.c:23; remove one\n",
-                       "in a table");
+    expect_routes_told(
+        twice,
+        "routes.c:22: the path \"/a/\" is there twice for WebSockets, first at routes.c:21; remove "
+        "one\n"
+        "routes.c:23: the name \"a\" of the route \"/b\" is that of \"/a\", too, at routes.c:21; "
+        "rename one\n"
+        "routes.c:25: the path \"/a\" is there twice for GET, first at routes.c:24; remove one\n",
+        "in a table");
 }
 
 void app_check_tells_routes_that_are_never_reached(void)
 {
-    expect_routes_told(hidden,
-                       "routes.c:29: the route \"/a/{y}\" is never reached: \"/a/{x}\" at "
-                       "routes.c:28 takes all that it would; put it before that one, or remove "
-                       "it\n"
-                       "routes.c:30: the route \"/a/b\" is never reached: \"/a/{x}\" at "
-                       "routes.c:28 takes all that it would; put it before that one, or remove "
-                       "it\n",
-                       "WebSockets are, GET is not");
+    expect_routes_told(
+        hidden,
+        "routes.c:30: the route \"/a/{y}\" is never reached: \"/a/{x}\" at routes.c:29 takes all "
+        "that it would; put it before that one, or remove it\n"
+        "routes.c:31: the route \"/a/b\" is never reached: \"/a/{x}\" at routes.c:29 takes all "
+        "that it would; put it before that one, or remove it\n",
+        "WebSockets are, GET is not");
 }
 
 void app_check_tells_files_without_a_service_or_a_path(void)
 {
     expect_routes_told(
         files,
-        "routes.c:35: the route \"/files/{name}\" is of files, but its path does not end with a "
+        "routes.c:36: the route \"/files/{name}\" is of files, but its path does not end with a "
         "{path} parameter; end it with one, as {file:path}, or say .file\n"
-        "routes.c:35: the route \"/files/{name}\" wants the service \"assets\" (struct gyr_files), "
+        "routes.c:36: the route \"/files/{name}\" wants the service \"assets\" (struct gyr_files), "
         "which nobody has registered; call gyr_app_service before gyr_app_server\n"
-        "routes.c:36: the route \"/all/{name:path}\" is of one file, but its path ends with a "
+        "routes.c:37: the route \"/all/{name:path}\" is of one file, but its path ends with a "
         "{path} parameter; leave one of them out\n"
-        "routes.c:36: the route \"/all/{name:path}\" wants the service \"assets\" (struct "
+        "routes.c:37: the route \"/all/{name:path}\" wants the service \"assets\" (struct "
         "gyr_files), which nobody has registered; call gyr_app_service before gyr_app_server\n",
         "neither");
 }
@@ -244,6 +246,10 @@ const struct gyr_resource circle_mixin = {
     .mixins = GYR_MIXINS({&circle_mixin}),
 };
 static const struct gyr_resource large_base = {GYR_RESOURCE(large)};
+static const struct gyr_resource large_mixed = {
+    GYR_RESOURCE(plain),
+    .mixins = GYR_MIXINS({&large_base}),
+};
 static const struct gyr_resource small_derived = {GYR_RESOURCE(plain), .base = &large_base};
 static const char *const protocols[] = {"chat.v2", "chat v1", "", "chat.v2", NULL};
 static const struct gyr_resource subprotocols = {
@@ -298,43 +304,48 @@ void app_check_tells_resources_that_are_not_well_made(void)
         "a circle of mixins");
     expect_resource_told(
         &small_derived,
-        "resource.c:12: the structure of the resource \"plain\" (8 bytes) is smaller than that of "
+        "resource.c:16: the structure of the resource \"plain\" (8 bytes) is smaller than that of "
         "its base \"large\" (16 bytes); make the base's structure its first member\n",
         "smaller than its base");
+    expect_resource_told(
+        &large_mixed,
+        "resource.c:13: the structure of the resource \"plain\" (8 bytes) is smaller than that of "
+        "its mixin \"large\" (16 bytes), whose handlers get it; begin both alike\n",
+        "smaller than its mixin");
     expect_resource_told(&aligned,
-                         "resource.c:35: the structure of the resource \"aligned\" is aligned to "
+                         "resource.c:39: the structure of the resource \"aligned\" is aligned to "
                          "64 bytes; it may be to 16; keep what needs more behind a pointer\n",
                          "aligned to more than allocations are");
     expect_resource_told(
         &subprotocols,
-        "resource.c:15: the subprotocol \"chat v1\" of the resource \"chat\" is no token (RFC 9110 "
+        "resource.c:19: the subprotocol \"chat v1\" of the resource \"chat\" is no token (RFC 9110 "
         "section 5.6.2); use letters, digits and !#$%&'*+-.^_`|~\n"
-        "resource.c:15: the subprotocol \"\" of the resource \"chat\" is no token (RFC 9110 "
+        "resource.c:19: the subprotocol \"\" of the resource \"chat\" is no token (RFC 9110 "
         "section 5.6.2); use letters, digits and !#$%&'*+-.^_`|~\n"
-        "resource.c:15: the resource \"chat\" has the subprotocol \"chat.v2\" twice; remove one\n",
+        "resource.c:19: the resource \"chat\" has the subprotocol \"chat.v2\" twice; remove one\n",
         "no tokens");
     expect_resource_told(&forms,
-                         "resource.c:19: the member \"a\"b\" of the messages of \"chat\" is empty, "
+                         "resource.c:23: the member \"a\"b\" of the messages of \"chat\" is empty, "
                          "or has a quote, a backslash or a control character; choose another name\n"
-                         "resource.c:19: the member \"id\" of the messages of \"chat\" is that of "
+                         "resource.c:23: the member \"id\" of the messages of \"chat\" is that of "
                          "requests and answers; choose another name\n",
                          "names of members");
     expect_resource_told(&form_same,
-                         "resource.c:25: the messages of \"chat\" have \"data\" as the name of "
+                         "resource.c:29: the messages of \"chat\" have \"data\" as the name of "
                          "their tag and of their payload; choose two names\n",
                          "one name for two members");
     expect_resource_told(&form_none,
-                         "resource.c:31: the resource \"chat\" has form 7 and failure_policy 0; "
+                         "resource.c:35: the resource \"chat\" has form 7 and failure_policy 0; "
                          "one of them does not exist\n",
                          "no such form");
     expect_resource_told(
         &methods,
-        "resource.c:42: \"tasks\" has two handlers of GET, the first at resource.c:42; remove one\n"
-        "resource.c:42: the handler \"say_take\" wants content of GET, whose requests have none "
+        "resource.c:46: \"tasks\" has two handlers of GET, the first at resource.c:46; remove one\n"
+        "resource.c:46: the handler \"say_take\" wants content of GET, whose requests have none "
         "(RFC 9110 section 9.3.1); use GYR_HTTP, or POST\n"
-        "resource.c:43: the handler \"request_take\" of \"tasks\" is of the method 9, which does "
+        "resource.c:47: the handler \"request_take\" of \"tasks\" is of the method 9, which does "
         "not exist; see enum gyr_method\n"
-        "put.c:1: the handler of PUT of \"tasks\" has no function\n",
+        "put.c:1: the handler of PUT of \"tasks\" has no function; give it one\n",
         "methods");
 }
 
@@ -485,7 +496,26 @@ void app_check_tells_hooks_without_function_and_with_too_much_data(void)
         expect_told(app,
                     i == 2 ? ""
                            : "routes.c:1: the hooks of a route below \"/x\" are 18 with 18432 "
-                             "bytes of data; they may be 65535 with 16384\n",
+                             "bytes of data; they may be 65535 with 16384; take some away\n",
                     "all of a route");
     }
+    /* Of the application alone, without a route, there is nobody to have too much. */
+    struct gyr_hook connects[] = {GYR_HOOK("a", .before_connect = hook_run, .data_size = 1024),
+                                  {0}};
+    struct gyr_app *app = told_app();
+    for (size_t k = 0; k < 17; k++) {
+        EXPECT_INT(gyr_app_hooks(app, NULL, connects, &error), 0, error.text);
+    }
+    expect_told(app, "", "no route");
+    app = told_app();
+    for (size_t k = 0; k < 17; k++) {
+        EXPECT_INT(gyr_app_hooks(app, NULL, connects, &error), 0, error.text);
+    }
+    const struct gyr_route plain[] = {
+        {.path = "/y", .at = "routes.c:2", .methods = GYR_METHODS(GYR_GET(request_take))}, {0}};
+    EXPECT_INT(gyr_app_routes(app, "/", plain), 0, "mounted");
+    expect_told(app,
+                "routes.c:2: the hooks of a route below \"/y\" are 17 with 17408 bytes of data; "
+                "they may be 65535 with 16384; take some away\n",
+                "the application's alone");
 }

@@ -213,7 +213,7 @@ void scenario_59_60_what_no_handler_gets_is_unhandled_with_its_bytes(void)
         {"{\"a\":{\"type\":\"ping\"}}", "text no_tag '' tag '' id ''\n"},
         {"{\"type\":5}", "text tag_type '' tag '' id ''\n"},
         {"{\"type\":null,\"id\":-1}", "text tag_type '' tag '' id '-1'\n"},
-        {"", "text malformed '' tag '' id ''\n"},
+        {"", "text not_object '' tag '' id ''\n"},
         {" ", "text malformed '' tag '' id ''\n"},
         {"{", "text malformed '' tag '' id ''\n"},
         {"ping", "text malformed '' tag '' id ''\n"},

@@ -44,8 +44,14 @@ static int change_before(struct gyr_hook_call *call)
     return 0;
 }
 
+static void on_cancel(void *arg)
+{
+    visit_trace(arg, "cancel");
+}
+
 static int wait_before(struct gyr_hook_call *call)
 {
+    gyr_on_cancel(call->conn, on_cancel, call->conn);
     visit_trace(call->conn, "%.*s", (int)call->message.size, call->message.ptr);
     return call->message.size != 0 && call->message.ptr[0] == '?' ? GYR_PENDING : 0;
 }
@@ -157,7 +163,7 @@ void hook_that_waits_without_memory_fails(void)
     size_t size = visit_kit.kit.config.core_heap_size_max - heap_used(core->heap) - 32;
     void *hog = heap_alloc(core->heap, size);
     EXPECT(hog != NULL, "all but 32 bytes");
-    say(&visit_kit, "?x", false, "?x !before_receive:changed.wait-5004 (?x)");
+    say(&visit_kit, "?x", false, "?x cancel !before_receive:changed.wait-5004 (?x)");
     heap_free(core->heap, hog, size);
     say(&visit_kit, "goes on", false, "goes on [goes on] (goes on)");
     visit_kit_end(&visit_kit);

@@ -331,6 +331,11 @@ static int upload_put(struct gyr_conn *conn, void *self, const struct gyr_reques
     return 0;
 }
 
+static void upload_cancel(void *arg)
+{
+    visit_trace(arg, "cancel");
+}
+
 static int upload_body(struct gyr_conn *conn, void *self, struct gyr_span piece, bool last)
 {
     struct upload *upload = self;
@@ -340,6 +345,10 @@ static int upload_body(struct gyr_conn *conn, void *self, struct gyr_span piece,
     }
     if (piece.size != 0 && piece.ptr[0] == '?') {
         return -EIO;
+    }
+    if (piece.size != 0 && piece.ptr[0] == 'c') {
+        gyr_on_cancel(conn, upload_cancel, conn);
+        return 0; /* it does not wait, so there is nothing to cancel */
     }
     if (piece.size != 0 && piece.ptr[0] == '_') {
         visit_trace(conn, "wait");
@@ -403,6 +412,10 @@ void http_app_hands_content_over_in_pieces(void)
     visit_kit_request(&visit_kit, PUT_HEAD("6") "abc");
     kit_reset(&visit_kit.kit);
     EXPECT_TRACE(&visit_kit, "put destroy", "lost");
+    visit_kit_request(&visit_kit, PUT_HEAD("6") "c");
+    KIT_INPUT(&visit_kit.kit, "_");
+    kit_reset(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "put wait destroy", "what an earlier piece asked for is over");
     visit_kit_end(&visit_kit);
 }
 
@@ -461,6 +474,87 @@ void http_app_lives_as_long_as_its_response(void)
     kit_reset(&visit_kit.kit);
     EXPECT_TRACE(&visit_kit, "get destroy", "lost");
     EXPECT_INT(visit_kit_heap(&visit_kit), 0, "nothing is left");
+    visit_kit_end(&visit_kit);
+}
+
+/* A reader that does not read holds the rest of the request's content back. */
+static int slow_put(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    static char big[20000];
+    struct gyr_response response = {.size = sizeof(response), .status_code = 200};
+    (void)self;
+    (void)request;
+    int err = gyr_respond_begin(conn, &response);
+    while (err == 0) {
+        err = gyr_respond_part(conn, (struct gyr_span){big, sizeof(big)});
+    }
+    EXPECT_INT(err, GYR_QUEUE_HIGH, "the queue is high");
+    return err;
+}
+
+static int slow_body(struct gyr_conn *conn, void *self, struct gyr_span piece, bool last)
+{
+    (void)self;
+    (void)last;
+    visit_trace(conn, "%.*s", (int)piece.size, piece.ptr);
+    return 0;
+}
+
+static void slow_drain(struct gyr_conn *conn, void *self)
+{
+    (void)self;
+    visit_trace(conn, "drain");
+}
+
+static const struct gyr_resource slow = {GYR_RESOURCE_PLAIN("slow"),
+                                         .methods = GYR_METHODS(GYR_PUT(slow_put)),
+                                         .on_body = slow_body, .on_drain = slow_drain};
+static const struct gyr_route slow_routes[] = {GYR_ROUTE("/", &slow), {0}};
+
+void http_app_that_fills_its_queue_gets_content_when_it_has_drained(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, slow_routes);
+    kit_connect(&visit_kit.kit);
+    kit_room(&visit_kit.kit, 0);
+    KIT_INPUT(&visit_kit.kit, PUT_HEAD("3") "abc");
+    EXPECT_TRACE(&visit_kit, "", "held back");
+    kit_room(&visit_kit.kit, SIZE_MAX);
+    EXPECT_TRACE(&visit_kit, "drain abc", "when there is room again");
+    visit_kit_end(&visit_kit);
+}
+
+/* ---- requests below a resource ---- */
+
+static int below_get(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)request;
+    EXPECT(self == NULL, "it is none of the resource's");
+    EXPECT(gyr_self(conn, 0) != NULL && gyr_conn_resource(conn) != NULL, "which is there");
+    visit_trace(conn, "get");
+    gyr_conn_timer(conn, 10);
+    return GYR_PENDING;
+}
+
+static void below_timer(struct gyr_conn *conn, void *self)
+{
+    (void)self;
+    visit_trace(conn, "timer");
+}
+
+static const struct gyr_resource over = {
+    GYR_RESOURCE(upload), .on_timer = below_timer, .destroy = upload_destroy,
+    .children = GYR_ROUTES(GYR_ROUTE_HTTP("below", GYR_METHODS(GYR_GET(below_get))))};
+static const struct gyr_route below_routes[] = {GYR_ROUTE("/over", &over), {0}};
+
+void http_app_handlers_without_a_resource_get_none(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, below_routes);
+    visit_kit_get(&visit_kit, "GET", "/over/below");
+    kit_advance(&visit_kit.kit, 20);
+    kit_reset(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "get destroy", "made and destroyed, but not called");
     visit_kit_end(&visit_kit);
 }
 

@@ -57,10 +57,13 @@ static int fill_before(struct gyr_hook_call *call)
     static const char *const NAMES[] = {"1", "2",  "3",  "4",  "5",  "6",  "7",  "8",
                                         "9", "a0", "a1", "a2", "a3", "a4", "a5", "a6"};
     size_t count = 0;
+    uint64_t heap = visit_kit_heap(visit_kit_of(call->conn));
     while (count < COUNT_OF(NAMES) && gyr_set_param(call->conn, NAMES[count], GYR_SPAN("v")) == 0) {
         count++;
     }
     EXPECT_INT(count, 16 - 4, "sixteen in all: two of the path, two of the hook before");
+    EXPECT_INT(visit_kit_heap(visit_kit_of(call->conn)) - heap,
+               count * (sizeof(struct visit_block) + sizeof("v")), "a copy of the value each");
     EXPECT_INT(gyr_set_param(call->conn, "more", GYR_SPAN("v")), GYR_ERR_LIMIT, "no more");
     EXPECT_INT(gyr_set_param(call->conn, "b", GYR_SPAN("late")), 0, "one that is there");
     param_trace(call->conn, "c");
@@ -192,6 +195,8 @@ void param_of_the_query_is_found_and_decoded(void)
         {"/?K%26Y=v", "-5012"},
         {"/?k&y=v", "-5012"},
         {"/?xk%26y=v", "-5012"},
+        {"/?k%26yx=v", "-5012"},
+        {"/?k%26yx=1&k%26y=2", "[2]"},
         {"/", "-5012"},
         {"/?", "-5012"},
         {"/?=v", "-5012"},

@@ -65,10 +65,17 @@ static const struct plan_type *kit_type(const struct plan_kit *kit)
     return route->levels[route->level_count - 1].type;
 }
 
+/* What is looked for is read in words: a copy with room behind it. */
+static uint32_t find(const struct perfect_hash *hash, const char *name)
+{
+    uint8_t bytes[128] = {0};
+    memcpy(bytes, name, strlen(name));
+    return hash != NULL ? perfect_hash_find(hash, span_of(bytes, strlen(name))) : PERFECT_HASH_NONE;
+}
+
 static const struct plan_handler *handler_of(const struct plan_type *type, const char *tag)
 {
-    uint32_t index = type->tags != NULL ? perfect_hash_find(type->tags, span_of(tag, strlen(tag)))
-                                        : PERFECT_HASH_NONE;
+    uint32_t index = find(type->tags, tag);
     return index != PERFECT_HASH_NONE ? &type->handlers[index] : NULL;
 }
 
@@ -134,8 +141,7 @@ void plan_type_has_what_its_bases_have(void)
     EXPECT_INT(type->binary_numbers[1], 8, "sorted");
     plan_expect_text(type->binary[1].name, "raw_new", "with its handler");
     EXPECT_INT(type->binary_tag_size, 2, "inherited");
-    EXPECT(type->names != NULL && perfect_hash_find(type->names, SPAN_LITERAL("say")) == 0,
-           "by convention");
+    EXPECT(find(type->names, "say") == 0, "by convention");
     plan_kit_end(&kit);
 }
 
@@ -149,6 +155,25 @@ void plan_type_overrides_what_was_overridden(void)
     plan_kit_resource(&kit, &leaf_strict);
     plan_expect_text(handler_name(kit_type(&kit), "say"), "say_new", "by the tag");
     EXPECT(!handler_of(kit_type(&kit), "say")->lenient, "on its own terms");
+    plan_kit_end(&kit);
+}
+
+static const struct gyr_resource several = {
+    GYR_RESOURCE_PLAIN("several"),
+    .handlers = GYR_HANDLERS(GYR_ON(say, on_say), GYR_ON_NAMED(say, on_say)),
+};
+static const struct gyr_resource several_new = {
+    GYR_RESOURCE_PLAIN("derived"),
+    .base = &several,
+    .handlers = GYR_HANDLERS(GYR_OVERRIDE(say, on_say, say_new)),
+};
+
+void plan_type_overrides_a_function_wherever_it_stands(void)
+{
+    struct plan_kit kit;
+    plan_kit_resource(&kit, &several_new);
+    plan_expect_text(handler_name(kit_type(&kit), "say"), "say_new", "of its tag");
+    plan_expect_text(kit_type(&kit)->named[0].name, "say_new", "by convention");
     plan_kit_end(&kit);
 }
 
@@ -205,6 +230,57 @@ static const struct gyr_resource settings_flat = {
     .form = GYR_FORM_FLAT,
     .failure_policy = GYR_FAILURE_CLOSE,
 };
+
+#define FUNCTIONS(X) \
+    X(create)        \
+    X(destroy)       \
+    X(guard)         \
+    X(give)          \
+    X(on_connect)    \
+    X(on_disconnect) \
+    X(on_unhandled)  \
+    X(on_text)       \
+    X(on_binary)     \
+    X(on_body)       \
+    X(on_drain)      \
+    X(on_timer)      \
+    X(on_mail)       \
+    X(on_recovered)
+
+static void any_first(void)
+{
+}
+
+static void any_second(void)
+{
+}
+
+void plan_type_has_each_function_of_its_base_or_its_own(void)
+{
+    static const char *const names[] = {"chat.2", "chat.1", NULL};
+    struct gyr_resource base = {GYR_RESOURCE_PLAIN("base"), .subprotocols = names};
+    struct gyr_resource own = {GYR_RESOURCE_PLAIN("own"), .base = &base};
+    const struct gyr_resource none = {GYR_RESOURCE_PLAIN("none"), .base = &base};
+    struct plan_kit kit;
+#define SET(name)                                 \
+    base.name = (__typeof__(base.name))any_first; \
+    own.name = (__typeof__(base.name))any_second;
+    FUNCTIONS(SET)
+#undef SET
+    plan_kit_resource(&kit, &none);
+    const struct gyr_resource *merged = &kit_type(&kit)->merged;
+#define IS_FIRST(name) EXPECT((gyr_any_fn)merged->name == any_first, #name);
+    FUNCTIONS(IS_FIRST)
+#undef IS_FIRST
+    EXPECT(merged->subprotocols == names, "subprotocols");
+    plan_kit_end(&kit);
+    plan_kit_resource(&kit, &own);
+    merged = &kit_type(&kit)->merged;
+#define IS_SECOND(name) EXPECT((gyr_any_fn)merged->name == any_second, #name);
+    FUNCTIONS(IS_SECOND)
+#undef IS_SECOND
+    plan_kit_end(&kit);
+}
 
 void plan_type_has_the_settings_of_its_base(void)
 {
@@ -306,7 +382,6 @@ void plan_routes_of_routers_have_prefixes_and_names(void)
     EXPECT_INT(kit.plan->route_count, 5 + 8, "of both");
     EXPECT_SPAN(template_text(kit.plan->routes[1].template), "/t/{tenant}/trunk/{x}/{id}", "path");
     plan_expect_text(kit.plan->routes[1].full_name, "api:trunk:one", "name");
-    plan_expect_text(kit.plan->routes[1].router_name, "api", "its router");
     EXPECT_SPAN(template_text(kit.plan->routes[5].template), "/{a}", "of the other router");
     plan_kit_end(&kit);
 }

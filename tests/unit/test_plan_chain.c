@@ -217,7 +217,6 @@ void plan_hooks_lie_from_the_application_inwards_and_from_the_base_up(void)
     expect_hooks(&inner->receive, "second@-1 receive@0", "round messages");
     expect_hooks(&inner->disconnect, "end@0 gyr_app_hook@1", "at the end");
     expect_hooks(&outer->disconnect, "end@0", "those of the inner one do not count");
-    expect_hooks(&kit.plan->connect, "first@-1 second@-1", "without a route");
     EXPECT_INT(inner->connect.global_count, 2, "of the application");
     EXPECT(inner->connect.hooks[2].after == hook_b, "both functions");
     EXPECT_INT(inner->connect.hooks[4].data_offset, 16, "behind the first's");

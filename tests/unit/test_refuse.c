@@ -22,6 +22,9 @@ enum how {
     HOW_FAIL_MEMORY,
     HOW_REFUSE_THEN_FAIL,
     HOW_WAIT_THEN_REFUSE,
+    HOW_ANSWER_AND_FAIL,
+    HOW_UPGRADE_AND_FAIL,
+    HOW_UPGRADE,
     HOW_COUNT,
 };
 
@@ -64,6 +67,14 @@ static int act_at(struct gyr_conn *conn, const char *place)
         return -EIO;
     case HOW_WAIT_THEN_REFUSE:
         return GYR_PENDING;
+    case HOW_ANSWER_AND_FAIL:
+        EXPECT_INT(gyr_respond_text(conn, 299, "text/plain", GYR_SPAN("mine")), 0, "by itself");
+        return -EIO;
+    case HOW_UPGRADE_AND_FAIL:
+        EXPECT_INT(gyr_upgrade(conn, NULL), 0, "by itself");
+        return -EIO;
+    case HOW_UPGRADE:
+        return gyr_upgrade(conn, NULL);
     case HOW_COUNT:
         break;
     }
@@ -77,7 +88,12 @@ static int before(struct gyr_hook_call *call)
 
 static int after(struct gyr_hook_call *call)
 {
-    return call->err == 0 ? act_at(call->conn, "after") : 0;
+    if (call->err != 0) {
+        /* It has failed already: this changes nothing. */
+        EXPECT_INT(gyr_refuse(call->conn, 499, GYR_SPAN("late")), GYR_ERR_REFUSED, "always");
+        return gyr_refuse_close(call->conn, 4999, GYR_SPAN("late"));
+    }
+    return act_at(call->conn, "after");
 }
 
 static int create(struct gyr_conn *conn, void *self)
@@ -114,8 +130,15 @@ static void disconnect(struct gyr_conn *conn, void *self, uint16_t close_code,
     visit_trace(conn, "disconnect:%u", close_code);
 }
 
+static void timer(struct gyr_conn *conn, void *self)
+{
+    (void)self;
+    visit_trace(conn, "timer");
+}
+
 static const struct gyr_resource inner = {
     GYR_RESOURCE_PLAIN("inner"),
+    .on_timer = timer,
     .on_connect = connect_,
     .on_disconnect = disconnect,
     .methods = GYR_METHODS(GYR_GET(connect_)),
@@ -186,6 +209,9 @@ static void refused_row(const struct row *row, bool handshake)
     plan.place = "nowhere";
     visit_kit_upgrade(&visit_kit, "/inner", "");
     EXPECT_INT(visit_kit_status(&visit_kit), 101, "accepted");
+    gyr_conn_timer(kit_conn(&visit_kit.kit), 10);
+    kit_advance(&visit_kit.kit, 20);
+    EXPECT_TRACE(&visit_kit, "timer", "its timer runs");
     visit_kit_end(&visit_kit);
 }
 
@@ -227,6 +253,8 @@ void refuse_close_accepts_a_handshake_and_closes_it(void)
         visit_kit_upgrade(&visit_kit, "/inner", "");
         EXPECT_OUTPUT(&visit_kit.kit, KIT_101_WITH("") "\x88\x09\x0f\xa1go away", PLACES[i]);
         KIT_FRAME(&visit_kit.kit, 0x81, "too late");
+        gyr_conn_timer(kit_conn(&visit_kit.kit), 10);
+        kit_advance(&visit_kit.kit, 20);
         KIT_FRAME(&visit_kit.kit, 0x88, "\x0f\xa1");
         EXPECT_TRACE(&visit_kit, "", "no resource has been connected");
         plan.how = HOW_CLOSE_BAD_CODE;
@@ -279,5 +307,33 @@ void refuse_a_wait_that_takes_too_long_is_cancelled(void)
         EXPECT_INT(visit_kit_heap(&visit_kit), 0, "nothing is left");
         kit_forget(&visit_kit.kit);
     }
+    visit_kit_end(&visit_kit);
+}
+
+void refuse_leaves_what_a_function_has_answered_by_itself(void)
+{
+    struct plan_of_test plan = {.how = HOW_ANSWER_AND_FAIL};
+    struct visit_kit visit_kit;
+    begin(&visit_kit, &plan);
+    for (size_t i = 0; i < COUNT_OF(PLACES); i++) {
+        plan.place = PLACES[i];
+        visit_kit_upgrade(&visit_kit, "/inner", "");
+        EXPECT_INT(visit_kit_status(&visit_kit), 299, PLACES[i]);
+        EXPECT(visit_kit.trace_size != 0, "it is told all the same");
+        EXPECT(!visit_kit_answered(&visit_kit, "500"), "once");
+        visit_kit.trace_size = 0;
+        visit_kit.trace[0] = '\0';
+    }
+    plan.place = "connect";
+    plan.how = HOW_UPGRADE_AND_FAIL;
+    visit_kit_upgrade(&visit_kit, "/inner", "");
+    EXPECT_OUTPUT(&visit_kit.kit, KIT_101_WITH("") "\x88\x02\x03\xf3", "closed at once");
+    kit_reset(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "!on_connect:inner.-5", "it was not connected");
+    plan.how = HOW_UPGRADE;
+    visit_kit_upgrade(&visit_kit, "/inner", "");
+    EXPECT_OUTPUT(&visit_kit.kit, KIT_101_WITH(""), "that is as good");
+    kit_reset(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "disconnect:1006", "it was connected");
     visit_kit_end(&visit_kit);
 }

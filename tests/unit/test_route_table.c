@@ -390,6 +390,56 @@ void route_table_probes_all_shapes(void)
     kit_deinit(&kit);
 }
 
+/* A segment is a literal of its own, or a parameter. */
+static void own_template(unsigned segment_count, unsigned mask, bool is_path, char text[128])
+{
+    text[0] = 0;
+    for (unsigned i = 0; i < segment_count; i++) {
+        size_t at = strlen(text);
+        if ((mask >> i & 1) != 0) {
+            (void)snprintf(text + at, 128 - at, "/s%u-%u", segment_count, mask);
+        } else {
+            (void)snprintf(text + at, 128 - at, is_path ? "/x%u" : "/{p%u}", i);
+        }
+    }
+}
+
+/* Shapes each of whose literals are known for one shape alone, whichever bits of the filter they
+ * have: those of five and of six segments go round the end of its words. */
+void route_table_tells_shapes_apart_by_their_literals(void)
+{
+    static const unsigned counts[] = {1, 2, 5, 6};
+    struct kit kit;
+    char text[128];
+    char found[512];
+    char expected[32];
+    unsigned index = 0;
+    kit_init(&kit, 256);
+    for (unsigned i = 0; i < COUNT_OF(counts); i++) {
+        unsigned segment_count = counts[i];
+        for (unsigned mask = 1U << segment_count; mask-- > 0;) {
+            own_template(segment_count, mask, false, text);
+            kit_add(&kit, text, KIT_GET);
+        }
+    }
+    kit_add(&kit, "/f/{p:path}", KIT_GET);
+    kit_add(&kit, "/x0/x1/x2/f/{p:path}", KIT_GET);
+    kit_make(&kit);
+    for (unsigned i = 0; i < COUNT_OF(counts); i++) {
+        unsigned segment_count = counts[i];
+        for (unsigned mask = 1U << segment_count; mask-- > 0; index++) {
+            own_template(segment_count, mask, true, text);
+            kit_find(&kit, span_of(text, strlen(text)), KIT_GET, found);
+            int size = snprintf(expected, sizeof(expected), "%u", index);
+            EXPECT_INT(strcspn(found, " "), size, text);
+            EXPECT(strncmp(found, expected, (size_t)size) == 0, text);
+        }
+    }
+    expect_found(&kit, "/f/1/2/3/4/5/6", "102 1/2/3/4/5/6");
+    expect_found(&kit, "/x0/x1/x2/f/4/5/6", "103 4/5/6");
+    kit_deinit(&kit);
+}
+
 void route_table_reports_what_no_path_reaches(void)
 {
     static const struct {

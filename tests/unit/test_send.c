@@ -2,6 +2,8 @@
 /* Messages on their way out: sent, published, and as answers to requests, at once and later. */
 #include "router/send.h"
 
+#include "engine/core.h"
+#include "engine/memory.h"
 #include "tests/app_probe.h"
 #include "tests/parser_kit.h"
 
@@ -10,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct said {
     struct gyr_span text;
@@ -253,6 +256,35 @@ void send_publishes_in_the_form_of_the_publisher(void)
     app_kit_end(&kit);
 }
 
+/* From the frame to the reply: all that is handed out is taken, and it goes on as before. */
+void send_of_a_reply_to_a_typed_message_takes_no_memory(void)
+{
+    struct app_kit kit;
+    app_kit_init(&kit);
+    kit.hub.kit.config.core_heap_size_max = 1 << 22;
+    app_kit_start(&kit, routes);
+    (void)app_kit_open(&kit, "/flat");
+    static const char ask[] = "{\"type\":\"ping\",\"text\":\"a\\n\\u00e9\",\"id\":7}";
+    static const char answer[] = "{\"type\":\"said\",\"re\":7,\"text\":\"a\\n\xc3\xa9\",\"n\":0}\n";
+    app_kit_say(&kit, ask);
+    EXPECT(app_kit_got(&kit, answer), "the first one");
+    struct core *core = kit.hub.kit.core;
+    const struct arena *arena = &app_core_of((struct gyr_core *)core)->arena;
+    const void *block = arena->first;
+    size_t held = arena->size;
+    size_t size = (size_t)(kit.hub.kit.config.core_heap_size_max - heap_used(core->heap));
+    void *all = heap_alloc(core->heap, size);
+    EXPECT(all != NULL && heap_alloc(core->heap, 1) == NULL, "nothing is left");
+    for (unsigned i = 0; i < 100; i++) {
+        app_kit_say(&kit, ask);
+        EXPECT(app_kit_got(&kit, answer), "and still it is answered");
+    }
+    EXPECT(arena->first == block && arena->size == held, "in the same memory");
+    heap_free(core->heap, all, size);
+    kit.notes.size = 0;
+    app_kit_end(&kit);
+}
+
 /* ---- answers --------------------------------------------------------------------------------- */
 
 void send_answers_a_request_once(void)
@@ -270,6 +302,9 @@ void send_answers_a_request_once(void)
                              "\"reason\":\"come \\\"later\\\"\",\"path\":\"a.b\"}\n"),
            "an error");
     EXPECT(app_kit_noted(&kit, "0 1\n"), "once");
+    app_kit_say(&kit, "{\"type\":\"refuse\"}");
+    EXPECT(app_kit_got(&kit, ""), "nobody asked, so nobody is told");
+    EXPECT(app_kit_noted(&kit, "0 0\n"), "and that is no failure");
     app_kit_say(&kit, "{\"type\":\"answer_and_fail\",\"id\":1}");
     EXPECT(app_kit_got(&kit, "{\"type\":\"said\",\"re\":1,\"text\":\"done\",\"n\":0}\n"),
            "no second answer when it fails");
@@ -426,4 +461,78 @@ void send_server_publish_refuses_a_server_without_an_application(void)
     EXPECT_INT(gyr_server_publish_msg(server, &publish, &said_schema, &value), GYR_ERR_STATE,
                "there is no application whose form it could have");
     kit_server_end(server);
+}
+
+static int member_connect(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)self;
+    (void)request;
+    return gyr_join(conn, GYR_SPAN("a"));
+}
+
+/* Its own form is not that of the application. */
+static const struct gyr_resource member = {GYR_RESOURCE_PLAIN("member"),
+                                           .on_connect = member_connect, .form = GYR_FORM_ENVELOPE};
+static const struct gyr_route member_routes[] = {GYR_ROUTE("/ws", &member), {0}};
+
+static struct gyr_server *member_server(struct gyr_app **app, char address[128])
+{
+    struct gyr_config config = kit_server_config(1);
+    struct gyr_settings *settings;
+    struct gyr_server *server;
+    struct gyr_error error;
+    if (gyr_settings_create(&config, &settings, &error) < 0 ||
+        gyr_app_create(NULL, app, &error) < 0 || gyr_app_routes(*app, "", member_routes) < 0 ||
+        gyr_app_server(*app, settings, &server, &error) < 0 ||
+        gyr_server_listen(server, "127.0.0.1:0", &error) < 0) {
+        (void)fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+    gyr_settings_destroy(settings);
+    const struct said value = {.text = GYR_SPAN("x")};
+    struct gyr_publish publish = gyr_publish_default();
+    EXPECT_INT(gyr_server_publish_msg(server, &publish, &said_schema, &value), GYR_ERR_STATE,
+               "there are no cores yet");
+    if (gyr_server_start(server, &error) < 0 || !gyr_server_address(server, 0, address, 128)) {
+        (void)fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+    return server;
+}
+
+void send_publishes_from_any_thread_in_the_form_of_the_application(void)
+{
+    static const char small[] = "\x81\x22{\"type\":\"said\",\"text\":\"any\",\"n\":0}";
+    static const char handshake[] = KIT_UPGRADE_WITH("");
+    struct gyr_app *app;
+    char address[128];
+    char text[4000];
+    char large[4100];
+    if (!kit_server_possible(1)) {
+        return;
+    }
+    struct gyr_server *server = member_server(&app, address);
+    int fd = kit_client(address);
+    EXPECT(kit_client_ask(fd, handshake, KIT_101_WITH("")), "a member");
+    const struct gyr_span room = GYR_SPAN("a");
+    struct gyr_publish publish = gyr_publish_default();
+    publish.rooms = &room;
+    publish.room_count = 1;
+    struct said value = {.text = GYR_SPAN("any")};
+    EXPECT_INT(gyr_server_publish_msg(server, &publish, &said_schema, &value), 0, "published");
+    EXPECT(kit_client_ask(fd, "", small), "flat, as the application has it");
+    memset(text, 'x', sizeof(text));
+    value.text = (struct gyr_span){text, sizeof(text)};
+    int size =
+        snprintf(large, sizeof(large), "\x81\x7e\x0f\xbf{\"type\":\"said\",\"text\":\"%.*s\"",
+                 (int)sizeof(text), text);
+    (void)snprintf(large + size, sizeof(large) - (size_t)size, ",\"n\":0}");
+    EXPECT_INT(gyr_server_publish_msg(server, &publish, &said_schema, &value), 0, "published");
+    EXPECT(kit_client_ask(fd, "", large), "one that does not fit the stack");
+    value.text = GYR_SPAN("\xff");
+    EXPECT_INT(gyr_server_publish_msg(server, &publish, &said_schema, &value), GYR_ERR_ARGUMENT,
+               "what cannot be encoded");
+    (void)close(fd);
+    kit_server_end(server);
+    gyr_app_destroy(app);
 }

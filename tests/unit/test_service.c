@@ -128,8 +128,8 @@ void service_and_maker_refuse_what_has_no_name_type_or_function(void)
     for (size_t i = 0; i < COUNT_OF(makers); i++) {
         EXPECT_INT(gyr_app_maker(app, &makers[i], &error), GYR_ERR_ARGUMENT, "a maker");
     }
-    EXPECT_SPAN(span_of(error.text, strlen(error.text)), "the maker \"m\" has no function `make`",
-                "it is named");
+    EXPECT_SPAN(span_of(error.text, strlen(error.text)),
+                "the maker \"m\" has no function `make`; give it one", "it is named");
     gyr_app_destroy(app);
 }
 

@@ -75,6 +75,7 @@ enum gives {
     GIVES_NOTHING,
     GIVES_EMPTY, /* an empty state */
     GIVES_STORE,
+    GIVES_TWICE,
 };
 
 struct chain {
@@ -129,6 +130,9 @@ static int middle_give(struct gyr_conn *conn, void *self)
         return gyr_give_state(conn, NULL, NULL);
     case GIVES_STORE:
         return gyr_give_state(conn, &one_ops, &chain->store);
+    case GIVES_TWICE:
+        EXPECT_INT(gyr_give_state(conn, &one_ops, &chain->store), 0, "the first");
+        return gyr_give_state(conn, NULL, NULL);
     }
     return 0;
 }
@@ -183,6 +187,8 @@ void state_that_is_given_is_for_those_below(void)
     chain_is(GIVES_EMPTY, "top top -5012 top top leaf leaf", "an empty one");
     chain_is(GIVES_STORE, "top top -5012 top top leaf leaf end:given",
              "a store, which ends behind the resources that have it");
+    chain_is(GIVES_TWICE, "end:given top top -5012 top top leaf leaf",
+             "of two the last, and the first ends at once");
 }
 
 /* ---- assignment ---- */
@@ -287,6 +293,11 @@ static int limits_text(struct gyr_conn *conn, void *self, struct gyr_span messag
     EXPECT_INT(gyr_state_set(conn, NULL, GYR_SPAN("k"), (struct gyr_span){big, 61000}), 0,
                "in place of what is there");
     EXPECT_INT(set(conn, NULL, "small"), 0, "smaller again");
+    for (unsigned i = 0; i < 3; i++) {
+        EXPECT_INT(gyr_state_set(conn, NULL, GYR_SPAN("l"), (struct gyr_span){big, 60000}), 0,
+                   "as often as it has been removed");
+        EXPECT_INT(gyr_state_remove(conn, NULL, GYR_SPAN("l")), 0, "60 KB");
+    }
     /* A value may be a view of what it replaces. */
     EXPECT_INT(gyr_state_get(conn, NULL, GYR_SPAN("k"), &value), 0, "small");
     value.ptr += 2;

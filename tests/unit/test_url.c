@@ -116,25 +116,10 @@ void url_of_a_router_is_below_its_prefix(void)
 void url_names_what_is_unknown(void)
 {
     static const char *const names[] = {
-        "",
-        "api",
-        "api:",
-        "room",
-        "api:nothing",
-        ":room",
-        "api:room:",
-        "api:room:x",
-        "api:plain:x",
-        "api:room:list:item:x",
-        "api::room",
-        "nothing:start",
-        "start:start",
-        "api:room:item",
-        "apiroom",
-        "ap:room",
-        "api:room:list:",
-        "api:hidden",
-        "apix:room",
+        "",          "api",           "api:",           "room",          "api:nothing",
+        ":room",     "api:room:",     "api:room:x",     "api:plain:x",   "api:room:list:item:x",
+        "api::room", "nothing:start", "start:start",    "api:room:item", "apiroom",
+        "api.room",  "ap:room",       "api:room:list:", "api:hidden",    "apix:room",
     };
     struct kit kit;
     kit_init(&kit);

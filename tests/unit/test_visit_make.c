@@ -184,6 +184,54 @@ void visit_make_refuses_who_lacks_what_it_must_have(void)
     visit_kit_end(&visit_kit);
 }
 
+/* ---- what is there meanwhile ---- */
+
+static int outer_looks(struct gyr_conn *conn, void *self)
+{
+    EXPECT(gyr_self(conn, 1) == self, "itself, while it is made");
+    EXPECT(gyr_self(conn, 0) == NULL, "but what lies within is not there yet");
+    EXPECT(gyr_self(conn, 2) == NULL, "and outside is nothing");
+    visit_trace(conn, "outer");
+    return 0;
+}
+
+static int outer_gives(struct gyr_conn *conn, void *self)
+{
+    return outer_looks(conn, self);
+}
+
+static int outer_guards(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)request;
+    return outer_looks(conn, self);
+}
+
+static int inner_looks(struct gyr_conn *conn, void *self)
+{
+    EXPECT(gyr_self(conn, 0) == self && self != NULL, "itself");
+    EXPECT(gyr_self(conn, 1) != NULL && gyr_self(conn, 1) != self, "and its parent");
+    visit_trace(conn, "inner");
+    return 0;
+}
+
+static const struct gyr_resource looks_inner = {GYR_RESOURCE(wants), .create = inner_looks};
+static const struct gyr_resource looks_outer = {
+    GYR_RESOURCE(wants),
+    .create = outer_looks,
+    .guard = outer_guards,
+    .give = outer_gives,
+    .children = GYR_ROUTES(GYR_ROUTE("in", &looks_inner)),
+};
+static const struct gyr_route look_routes[] = {GYR_ROUTE("/out", &looks_outer), {0}};
+
+void visit_make_shows_an_instance_from_its_create_on(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, look_routes);
+    open_is(&visit_kit, "/out/in", 101, "outer outer outer inner");
+    visit_kit_end(&visit_kit);
+}
+
 /* ---- makers ---- */
 
 static int maker_make(struct gyr_conn *conn, void *user, void **pointer)
@@ -305,10 +353,15 @@ static const struct gyr_resource product = {WANTS, .hooks = GYR_HOOKS(MEMO),
 static const struct gyr_resource product_large = {
     GYR_RESOURCE(large), .create = large_create, .hooks = GYR_HOOKS(MEMO), .on_connect = no_give,
     .inputs = GYR_INPUTS(GYR_INPUT(large, word, struct word))};
+/* Only requests. */
+static const struct gyr_resource product_plain = {GYR_RESOURCE(wants),
+                                                  .methods = GYR_METHODS(GYR_GET(product_get))};
 static const struct gyr_resource foreign = {GYR_RESOURCE_PLAIN("foreign")};
 
 static const struct gyr_value chosen_values[] = {
     GYR_VALUE("word", struct word, (struct word *)(void *)texts[CHOSEN]), {0}};
+static const struct gyr_value spare_values[] = {
+    GYR_VALUE("spare", struct word, (struct word *)(void *)texts[NEW]), {0}};
 static const struct gyr_value unknown_values[] = {
     GYR_VALUE("wrod", struct word, (struct word *)(void *)texts[CHOSEN]), {0}};
 static const struct gyr_value mistyped_values[] = {GYR_VALUE("word", struct large, NULL), {0}};
@@ -320,10 +373,15 @@ static int choose(struct gyr_conn *conn, void *user, const struct gyr_request *r
     EXPECT(gyr_conn_resource(conn) == NULL, "nobody yet");
     struct gyr_span how = gyr_param(conn, "how");
     visit_trace(conn, "choose");
-    out->resource = how.ptr[0] == 'l' ? &product_large : &product;
+    out->resource = how.ptr[0] == 'l'   ? &product_large
+                    : how.ptr[0] == 'g' ? &product_plain
+                                        : &product;
     switch (how.ptr[how.size - 1]) {
     case 'v':
         out->values = chosen_values;
+        return 0;
+    case 's':
+        out->values = spare_values;
         return 0;
     case 'u':
         out->values = unknown_values;
@@ -353,7 +411,11 @@ static const struct gyr_resource above = {
         GYR_ROUTE_MADE("{how}", choose, texts[OTHER], GYR_MIXINS({&product}, {&product_large}))),
 };
 static const struct gyr_route factory_routes[] = {
-    GYR_ROUTE_MADE("/f/{how}", choose, texts[OTHER], GYR_MIXINS({&product}, {&product_large})),
+    GYR_ROUTE_MADE("/f/{how}", choose, texts[OTHER],
+                   GYR_MIXINS({&product}, {&product_large}, {&product_plain})),
+    GYR_ROUTE_MADE(
+        "/fv/{how}", choose, texts[OTHER], GYR_MIXINS({&product}, {&product_large}),
+        .values = GYR_VALUES(GYR_VALUE("word", struct word, (struct word *)(void *)texts[VALUE]))),
     GYR_ROUTE("/above", &above),
     {0},
 };
@@ -376,6 +438,9 @@ void visit_make_lets_a_factory_choose(void)
     open_is(&visit_kit, "/f/pv", 101, "choose chosen,preset");
     open_is(&visit_kit, "/f/l", 101, "choose large:service");
     open_is(&visit_kit, "/f/lv", 101, "choose large:chosen");
+    open_is(&visit_kit, "/fv/p", 101, "choose value,preset");
+    open_is(&visit_kit, "/fv/pv", 101, "choose chosen,preset");
+    open_is(&visit_kit, "/fv/ps", 101, "choose service,new");
     open_is(&visit_kit, "/above/p", 101, "choose service,preset");
     open_is(&visit_kit, "/above/lv", 101, "choose large:chosen");
     open_is(&visit_kit, "/f/pu", 500, "choose !factory:.-5005");
@@ -390,5 +455,9 @@ void visit_make_lets_a_factory_choose(void)
     visit_kit_get(&visit_kit, "GET", "/f/l");
     EXPECT_INT(visit_kit_status(&visit_kit), 426, "this product has none");
     EXPECT_TRACE(&visit_kit, "choose", "this product has none");
+    kit_forget(&visit_kit.kit);
+    visit_kit_upgrade(&visit_kit, "/f/g", "");
+    EXPECT_INT(visit_kit_status(&visit_kit), 200, "a handshake with who takes none is its GET");
+    EXPECT_TRACE(&visit_kit, "choose get", "a handshake with who takes none is its GET");
     visit_kit_end(&visit_kit);
 }

@@ -621,7 +621,8 @@ static void every_subset(struct runs *runs, enum step first, enum step last)
             bool waits = (set >> i & 1U) != 0 && act_is_for(ACT_WAIT, first + i);
             runs->order.acts[first + i] = waits ? ACT_WAIT : ACT_OK;
         }
-        if ((set & 1U << (MAKE - first)) == 0 || first > MAKE) {
+        /* What makes cannot wait. */
+        if (first > MAKE || (set >> (MAKE - first) & 1U) == 0) {
             run(runs);
         }
     }
