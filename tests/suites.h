@@ -451,7 +451,6 @@ TEST(history, history_is_never_wrong_when_memory_fails)
 
 SUITE(hook)
 TEST(hook, hook_before_may_replace_or_skip_a_message)
-TEST(hook, hook_after_that_waits_keeps_the_id_of_its_message)
 TEST(hook, hook_that_waits_without_memory_fails)
 TEST(hook, hook_round_a_handler_does_not_hide_a_queue_that_is_high)
 TEST(hook, hook_layers_lie_round_each_other)

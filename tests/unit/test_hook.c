@@ -102,53 +102,6 @@ void hook_before_may_replace_or_skip_a_message(void)
     visit_kit_end(&visit_kit);
 }
 
-/* ---- what they may answer ---- */
-
-static int take_raw(struct gyr_conn *conn, void *self, struct gyr_span payload)
-{
-    (void)conn;
-    (void)self;
-    (void)payload;
-    return 0;
-}
-
-static int after_waits(struct gyr_hook_call *call)
-{
-    (void)call;
-    return GYR_PENDING;
-}
-
-static const struct gyr_resource asked = {
-    GYR_RESOURCE_PLAIN("asked"),
-    .handlers = GYR_HANDLERS(GYR_ON_RAW("x", take_raw)),
-    .hooks = GYR_HOOKS(GYR_HOOK("outer", .after_receive = after_waits),
-                       GYR_HOOK("inner", .after_receive = after_waits)),
-};
-static const struct gyr_route asked_routes[] = {GYR_ROUTE("/", &asked), {0}};
-
-void hook_after_that_waits_keeps_the_id_of_its_message(void)
-{
-    struct visit_kit visit_kit;
-    visit_kit_begin(&visit_kit, asked_routes);
-    visit_kit_upgrade(&visit_kit, "/", "");
-    struct kit *kit = &visit_kit.kit;
-    struct gyr_conn *conn = kit_conn(kit);
-    uint64_t heap = visit_kit_heap(&visit_kit);
-    static const char MESSAGE[] = "{\"type\":\"x\",\"id\":\"mine\"}";
-    kit_input_frame(kit, 0x81, MESSAGE, strlen(MESSAGE));
-    for (unsigned i = 0; i < 2; i++) {
-        /* Other bytes come over those of the message. */
-        kit_input_frame(kit, 0x89, "XXXXXXXXXXXXXXXXXXXXXXXXXXXX", strlen(MESSAGE));
-        struct gyr_span id = gyr_message_id(conn);
-        EXPECT(id.size == 6 && memcmp(id.ptr, "\"mine\"", 6) == 0, "as it was written");
-        EXPECT_INT(gyr_finish(conn, 0), 0, "it was waited for");
-        kit_run(kit);
-    }
-    EXPECT_INT(gyr_message_id(conn).size, 0, "done with");
-    EXPECT_INT(visit_kit_heap(&visit_kit), heap, "what was kept has gone");
-    visit_kit_end(&visit_kit);
-}
-
 void hook_that_waits_without_memory_fails(void)
 {
     struct visit_kit visit_kit;
