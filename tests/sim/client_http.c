@@ -491,7 +491,7 @@ static void owed_take(struct client *client, bool closes, struct span content)
     struct world *world = client->world;
     const struct item *owed = client->owed.head;
     bool any = (owed->flags & ITEM_F_ANY) != 0;
-    bool same = content.size == owed->size && memcmp(content.ptr, owed->bytes, owed->size) == 0;
+    bool same = span_equal(content, span_of(owed->bytes, owed->size));
     if (!any && content.size != 0 && !same) {
         world_fail(world, "client %u got other content than the service sent", client->id);
     } else if (content.size == 0 && owed->size != 0 && (owed->flags & ITEM_F_HEAD) == 0) {
