@@ -636,7 +636,7 @@ GYR_API void *gyr_keep(struct gyr_conn *conn, const void *bytes, size_t size);
 
 /* Within a function that returns GYR_PENDING then: call fn(arg) on this thread if the connection
  * ends before it is finished: nobody waits for the result any more. gyr_finish and gyr_complete
- * then find that it has gone. */
+ * then find that it has gone. Once gyr_finish has taken a result it is not called any more. */
 GYR_API void gyr_on_cancel(struct gyr_conn *conn, void (*fn)(void *arg), void *arg);
 
 /* Refuse a request: `return gyr_refuse(conn, 401, GYR_SPAN("who are you?"))`: status code 400 to
