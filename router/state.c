@@ -196,7 +196,8 @@ int gyr_give_state(struct gyr_conn *conn, const struct gyr_state_ops *ops, void 
 static int level_of(const struct visit *visit, const void *self, unsigned *level)
 {
     const struct plan_route *route = visit->route;
-    if (route->level_count == 0 || route->factory != NULL) {
+    bool ended = (visit->flags & VISIT_F_STATES_END) != 0;
+    if (route->level_count == 0 || route->factory != NULL || ended) {
         return GYR_ERR_STATE;
     }
     unsigned count = route->level_count;
@@ -235,6 +236,7 @@ static int states_need(struct visit *visit)
 
 void states_destroy(struct visit *visit)
 {
+    visit->flags |= VISIT_F_STATES_END; /* a store that ends may ask for others */
     /* The innermost first, as its resources. */
     for (unsigned i = visit->states != NULL ? visit->route->level_count : 0; i-- != 0;) {
         store_unref(visit->states[i]);

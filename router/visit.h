@@ -50,6 +50,7 @@ enum visit_flags {
     VISIT_F_PARAMS_MOVED = 1 << 14, /* `params` has room for all that may be */
     VISIT_F_REPLACED = 1 << 15,     /* `message` is a hook's: nobody has checked its bytes */
     VISIT_F_ID_KEPT = 1 << 16,      /* `id` is in kept memory */
+    VISIT_F_STATES_END = 1 << 17,   /* states are being destroyed, or have been */
 };
 
 struct visit_param {

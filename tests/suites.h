@@ -1417,6 +1417,7 @@ TEST(visit_edge, visit_takes_content_that_is_larger_than_a_message_may_be)
 TEST(visit_edge, visit_waits_for_a_hook_though_the_response_has_ended)
 TEST(visit_edge, visit_limits_content_by_the_product_that_was_chosen)
 TEST(visit_edge, visit_gives_back_what_messages_that_have_waited_took)
+TEST(visit_edge, visit_has_no_states_while_they_end)
 
 SUITE(visit_make)
 TEST(visit_make, visit_make_takes_inputs_from_what_counts_most)

@@ -551,3 +551,86 @@ void visit_gives_back_what_messages_that_have_waited_took(void)
     EXPECT_TRACE(&visit_kit, "3001 3001 3001 3001 3001 3001", "each has all of the memory");
     visit_kit_end(&visit_kit);
 }
+
+/* ---- states that end ---- */
+
+static int store_get(void *store, struct gyr_span key, struct gyr_span *value)
+{
+    (void)store, (void)key, (void)value;
+    return GYR_ERR_NOT_FOUND;
+}
+
+static int store_set(void *store, struct gyr_span key, struct gyr_span value)
+{
+    (void)store, (void)key, (void)value;
+    return 0;
+}
+
+static int store_remove(void *store, struct gyr_span key)
+{
+    (void)store, (void)key;
+    return GYR_ERR_NOT_FOUND;
+}
+
+static int store_each(void *store,
+                      int (*each)(void *arg, struct gyr_span key, struct gyr_span value), void *arg)
+{
+    (void)store, (void)each, (void)arg;
+    return 0;
+}
+
+/* The store of the outer one ends when that of the inner one has. */
+static void store_destroy(void *store)
+{
+    struct gyr_conn *conn = store;
+    struct gyr_span value = {0};
+    visit_trace(conn, "store:%d:%d", gyr_state_get(conn, NULL, GYR_SPAN("k"), &value),
+                gyr_state_set(conn, NULL, GYR_SPAN("k"), GYR_SPAN("v")));
+}
+
+static const struct gyr_state_ops store_ops = {
+    .size = sizeof(store_ops),
+    .get = store_get,
+    .set = store_set,
+    .remove = store_remove,
+    .each = store_each,
+    .destroy = store_destroy,
+};
+
+static int states_give(struct gyr_conn *conn, void *self)
+{
+    int err = gyr_state_assign(conn, self, &store_ops, conn);
+    return err < 0 ? err : gyr_give_state(conn, NULL, NULL);
+}
+
+static void states_destroy_inner(struct gyr_conn *conn, void *self)
+{
+    struct gyr_span value = {0};
+    (void)self;
+    visit_trace(conn, "inner:%d", gyr_state_get(conn, NULL, GYR_SPAN("k"), &value));
+}
+
+static int states_connect(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)self, (void)request;
+    return gyr_state_set(conn, NULL, GYR_SPAN("k"), GYR_SPAN("v"));
+}
+
+static const struct gyr_resource states_inner = {
+    GYR_RESOURCE(probe), .destroy = states_destroy_inner, .on_connect = states_connect};
+static const struct gyr_resource states_outer = {
+    GYR_RESOURCE(ping),
+    .give = states_give,
+    .children = GYR_ROUTES(GYR_ROUTE("x", &states_inner)),
+};
+static const struct gyr_route states_routes[] = {GYR_ROUTE("/", &states_outer), {0}};
+
+void visit_has_no_states_while_they_end(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, states_routes);
+    visit_kit_upgrade(&visit_kit, "/x", "");
+    kit_reset(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "inner:0 store:-5003:-5003", "a destroy may ask, a store not");
+    visit_kit_end(&visit_kit);
+}
