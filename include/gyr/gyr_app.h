@@ -522,6 +522,8 @@ struct gyr_app_options {
     uint32_t decoded_size_max; /* bytes that one message may become, per core; 0: 4 times
                                    message_size_max, and 64 KB */
     uint32_t asks_max;         /* questions to a client that wait for an answer; 0: 16 */
+    bool allow_unreachable;    /* a route that no path reaches, because one before it takes all that
+                                  it would, is no mistake: only gyr_app_print_routes tells */
     void (*on_failure)(struct gyr_conn *conn,
                        const struct gyr_failure *failure); /* beside the log */
 };
@@ -634,7 +636,7 @@ GYR_API void *gyr_keep(struct gyr_conn *conn, const void *bytes, size_t size);
 
 /* Within a function that returns GYR_PENDING then: call fn(arg) on this thread if the connection
  * ends before it is finished: nobody waits for the result any more. gyr_finish and gyr_complete
- * then find that it has gone. */
+ * then find that it has gone. Once gyr_finish has taken a result it is not called any more. */
 GYR_API void gyr_on_cancel(struct gyr_conn *conn, void (*fn)(void *arg), void *arg);
 
 /* Refuse a request: `return gyr_refuse(conn, 401, GYR_SPAN("who are you?"))`: status code 400 to

@@ -73,7 +73,9 @@ static struct tour *tour_make(struct gyr_conn *conn, struct client *client)
         .content_status = item->code,
         .route = (unsigned)item->done,
         .response_flags = item->flags & (ITEM_F_HEAD | ITEM_F_MAY_CLOSE | ITEM_F_MUST_CLOSE),
-        .state = -1,
+        .stores = {-1},
+        .store_count = 1,
+        .param_set = -1,
     };
     app->tours = tour;
     ((struct app_slot *)gyr_conn_data(conn))->tour = tour;
@@ -263,6 +265,9 @@ void app_world_deinit(struct world *world)
     if (app->made_count != app->dropped_count) {
         world_fail(world, "%llu tokens were made, and %llu dropped",
                    (unsigned long long)app->made_count, (unsigned long long)app->dropped_count);
+    }
+    if (app->store_count != 0) {
+        world_fail(world, "%u states of the service's own are left", app->store_count);
     }
     while (app->tours != NULL) {
         struct tour *tour = app->tours;

@@ -168,7 +168,8 @@ struct tour {
     bool is_skipped;
     int err;
     int failure; /* that on_failure must tell before anything else is called */
-    unsigned created;
+    unsigned created; /* levels whose create was called and has not failed */
+    unsigned made;    /* levels whose create has ended */
     struct app_step ending[APP_STEPS_MAX];
 
     /* GYR_PENDING. */
@@ -183,16 +184,16 @@ struct tour {
     unsigned refuse_code;
     bool refuse_closes;
     bool refuse_has_text;
-    bool is_closed; /* gyr_close or gyr_abort */
-    bool is_lost;   /* gyr_abort */
-    bool is_made;   /* by the maker */
-    bool is_excused; /* memory ran out in the midst of it */
+    bool is_closed;         /* gyr_close or gyr_abort */
+    bool is_lost;           /* gyr_abort */
+    bool is_made;           /* by the maker */
+    bool is_excused;        /* memory ran out in the midst of it */
     struct item_queue held; /* frames that come behind the 101 */
     struct app_ask asks[APP_ASKS_MAX];
     enum app_say say;
-    char said_id[24]; /* of the message as it is written; "": none */
-    bool has_id;      /* it may be answered */
-    bool is_unsure;   /* whether the router could answer it, nobody knows */
+    char said_id[24];        /* of the message as it is written; "": none */
+    bool has_id;             /* it may be answered */
+    bool is_unsure;          /* whether the router could answer it, nobody knows */
     struct app_ask *answers; /* borrowed; the question that it answers */
     char said[APP_TEXT_SIZE];
     size_t said_size;
@@ -207,22 +208,27 @@ struct tour {
     void *selfs[APP_LEVELS_MAX];
     uint8_t *memory[4]; /* by gyr_conn_alloc */
     unsigned memory_count;
-    int state; /* number in it; -1: none */
+    int stores[4]; /* states: number in each; -1: none */
+    unsigned store_count;
+    uint8_t store_of[APP_LEVELS_MAX];
+    int64_t param_set;           /* -1: it is not */
+    struct app_wait *timer_wait; /* borrowed; that gyr_conn_timer ends */
 };
 
 #define APP_KEPT_SIZE   40
 #define APP_MEMORY_SIZE 24
 
 struct app_world {
-    struct gyr_app *app;        /* owned */
+    struct gyr_app *app; /* owned */
     struct gyr_service declared;
-    struct gyr_service inner;   /* what the application does at each upcall */
-    struct tour *tours;         /* owned; newest first */
-    struct app_wait *waits;     /* owned; newest first */
+    struct gyr_service inner; /* what the application does at each upcall */
+    struct tour *tours;       /* owned; newest first */
+    struct app_wait *waits;   /* owned; newest first */
     unsigned tour_count;
     unsigned global_mask; /* which global hooks there are */
     uint64_t made_count;
     uint64_t dropped_count;
+    unsigned store_count; /* of the service's own, that live */
 };
 
 /* ---- app.c ---- */
@@ -265,7 +271,7 @@ bool app_type_has(unsigned type, enum app_call call);
 int app_act(struct tour *tour, enum app_call call, unsigned who);
 void app_owe(struct tour *tour, const char *text, unsigned flags);
 void app_owe_response(struct tour *tour, unsigned status, const char *text, unsigned flags);
-void app_held_owe(struct tour *tour);
+void app_held_owe(struct tour *tour, unsigned flags);
 bool app_is_tight(const struct world *world);
 /* The error that the router sends by itself. */
 void app_owe_error(struct tour *tour, enum gyr_reason reason, const char *path);
@@ -273,6 +279,14 @@ bool app_waits_step(struct world *world);
 uint64_t app_waits_next_ns(const struct world *world);
 void app_waits_free(struct world *world);
 void app_on_cancel(void *arg);
+void app_on_timer(struct tour *tour, void *self);
+
+/* ---- app_state.c ---- */
+/* In `give` of this level: perhaps another state for those below. */
+void app_state_give(struct tour *tour, unsigned level);
+/* Compare one with what is known of it, and change it. */
+void app_state_use(struct tour *tour);
+void app_params_use(struct tour *tour, enum app_call call);
 
 /* ---- app_client.c ---- */
 void app_client_generate(struct client *client);

@@ -24,6 +24,7 @@ struct app_wait {
 };
 
 static void wait_start(struct tour *tour, enum app_call call);
+static void wait_end(struct app_wait *wait, struct gyr_conn *conn);
 
 bool app_is_tight(const struct world *world)
 {
@@ -35,19 +36,19 @@ bool app_is_tight(const struct world *world)
 void app_owe(struct tour *tour, const char *text, unsigned flags)
 {
     bool is_early = tour->phase == TOUR_CONNECT;
-    struct item *item = item_push(is_early ? &tour->held : &tour->client->owed, ITEM_FRAME, text,
-                                  strlen(text));
+    struct item *item =
+        item_push(is_early ? &tour->held : &tour->client->owed, ITEM_FRAME, text, strlen(text));
     item->opcode = GYR_TEXT;
     item->flags = (uint16_t)(ITEM_F_FIRST | ITEM_F_LAST | flags);
 }
 
-void app_held_owe(struct tour *tour)
+void app_held_owe(struct tour *tour, unsigned flags)
 {
     while (tour->held.head != NULL) {
         struct item *item = tour->held.head;
         struct item *owed = item_push(&tour->client->owed, ITEM_FRAME, item->bytes, item->size);
         owed->opcode = item->opcode;
-        owed->flags = item->flags;
+        owed->flags = (uint16_t)(item->flags | flags);
         item_pop(&tour->held);
     }
 }
@@ -77,8 +78,8 @@ void app_owe_error(struct tour *tour, enum gyr_reason reason, const char *path)
     bool is_envelope = app_types[tour->types[tour->level_count - 1U]].is_envelope;
     if (path == NULL) {
         path = reason == GYR_REASON_MISSING || reason == GYR_REASON_TYPE ? "n"
-               : reason == GYR_REASON_UNKNOWN_MEMBER                    ? "more"
-                                                                        : "";
+               : reason == GYR_REASON_UNKNOWN_MEMBER                     ? "more"
+                                                                         : "";
     }
     char text[APP_TEXT_SIZE];
     (void)snprintf(text, sizeof(text),
@@ -161,11 +162,10 @@ static int answered(struct gyr_conn *conn, void *self, const struct reply *reply
     world_note(tour->world, "core%u question %llu of client %u: %s", tour->core_index,
                (unsigned long long)ask->number, tour->client->id,
                fault == NULL ? "answered" : gyr_reason_code(fault->reason));
-    bool is_made = tour->level_count != 0 && tour->created == tour->level_count;
     bool is_step = tour_answer_enter(tour, ask, fault);
     if (conn != tour->conn || (reply == NULL) != (fault != NULL) ||
         (reply != NULL && reply->n != (int32_t)ask->number) ||
-        self != (is_made ? tour->selfs[tour->level_count - 1U] : NULL)) {
+        self != tour->selfs[tour->level_count - 1U]) {
         world_fail(tour->world, "client %u: a question is answered wrongly", tour->client->id);
     }
     bool goes_on = is_step && tour_enter(tour, APP_ANSWER, 0, self);
@@ -189,11 +189,14 @@ static void ask(struct tour *tour)
     const struct question question = {.n = (int32_t)dice_below(&tour->dice, 100)};
     uint32_t timeout_ms = DICE_PICK(&tour->dice, 1, 20, 5000, 60000);
     tour->world->is_call = true;
-    int result =
-        GYR_ASK(tour->conn, question, &question, reply, timeout_ms, answered, free_ask);
+    int result = GYR_ASK(tour->conn, question, &question, reply, timeout_ms, answered, free_ask);
     tour->world->is_call = false;
-    if (app_type_has(type, APP_BYTES) && result == GYR_ERR_STATE) {
-        return; /* nobody would look for the answer */
+    if (app_type_has(type, APP_BYTES) || tour->made != tour->level_count) {
+        if (result != GYR_ERR_STATE) {
+            world_fail(tour->world, "client %u: gyr_ask returned %d where nobody could answer",
+                       tour->client->id, result);
+        }
+        return;
     }
     result_check(tour, "gyr_ask", result);
     if (result < 0) {
@@ -231,45 +234,20 @@ static void allocate(struct tour *tour)
     tour->memory[tour->memory_count++] = memory;
 }
 
-/* One number by a name, which all resources of the chain share. */
-static void state_use(struct tour *tour)
-{
-    static const struct gyr_span KEY = GYR_LITERAL("number");
-    struct gyr_span value = {0};
-    char text[16];
-    int err = gyr_state_get(tour->conn, NULL, KEY, &value);
-    (void)snprintf(text, sizeof(text), "%d", tour->state);
-    bool right = tour->state < 0 ? err == GYR_ERR_NOT_FOUND
-                                 : err == 0 && value.size == strlen(text) &&
-                                       memcmp(value.ptr, text, value.size) == 0;
-    if (!right) {
-        world_fail(tour->world, "client %u: the state is %d, %.*s instead of %s", tour->client->id,
-                   err, (int)value.size, value.ptr, text);
-    }
-    bool removes = tour->state >= 0 && dice_chance(&tour->dice, 300);
-    int number = (int)dice_below(&tour->dice, 100000);
-    (void)snprintf(text, sizeof(text), "%d", number);
-    err = removes
-              ? gyr_state_remove(tour->conn, NULL, KEY)
-              : gyr_state_set(tour->conn, NULL, KEY, (struct gyr_span){text, strlen(text)});
-    if (err == 0) {
-        tour->state = removes ? -1 : number;
-    } else if (err != GYR_ERR_MEMORY || !app_is_tight(tour->world)) {
-        world_fail(tour->world, "client %u: the state returned %d", tour->client->id, err);
-    }
-}
-
 static void close_or_abort(struct tour *tour)
 {
     struct client *client = tour->client;
     client->excuses |= EXCUSE_SERVICE;
-    if (tour->phase == TOUR_CONNECT || dice_chance(&tour->dice, 500)) {
+    /* Of a handshake that is accepted then it closes nothing. */
+    bool early = tour->phase == TOUR_CONNECT && tour->is_handshake;
+    if (early || dice_chance(&tour->dice, 500)) {
         world_note(tour->world, "    gyr_abort");
         gyr_abort(tour->conn);
+        tour->is_lost = true;
     } else {
         int err = gyr_close(tour->conn, 3005, GYR_SPAN("the application says so"));
         world_note(tour->world, "    gyr_close: %d", err);
-        if (err == 0 && !tour->is_closed) {
+        if (err == 0 && !tour->is_closed && tour->phase != TOUR_CONNECT) {
             item_push(&client->owed, ITEM_CLOSE, NULL, 0)->code = 3005;
             client->service_closed = true;
         }
@@ -313,10 +291,9 @@ static int respond(struct tour *tour)
     (void)snprintf(text, sizeof(text), "{\"n\":%u}", tour->number);
     const struct reply reply = {.n = (int32_t)tour->number};
     bool is_plain = dice_chance(&tour->dice, 500);
-    int err = is_plain
-                  ? gyr_respond_text(tour->conn, 200, "text/plain",
-                                     (struct gyr_span){text, strlen(text)})
-                  : gyr_respond_msg(tour->conn, 200, &reply_schema, &reply);
+    int err = is_plain ? gyr_respond_text(tour->conn, 200, "text/plain",
+                                          (struct gyr_span){text, strlen(text)})
+                       : gyr_respond_msg(tour->conn, 200, &reply_schema, &reply);
     world_note(tour->world, "    gyr_respond: %d", err);
     if (err == 0) {
         tour->is_answered = true;
@@ -413,7 +390,10 @@ int app_act(struct tour *tour, enum app_call call, unsigned who)
     }
     bool has_state = tour->created == tour->level_count && tour->level_count != 0;
     if (has_state && dice_chance(dice, 150)) {
-        state_use(tour);
+        app_state_use(tour);
+    }
+    if (call != APP_FACTORY && call != APP_MAKE && dice_chance(dice, 80)) {
+        app_params_use(tour, call);
     }
     if (!tour->client->careful && dice_chance(dice, 10)) {
         close_or_abort(tour);
@@ -441,6 +421,17 @@ void app_on_cancel(void *arg)
         world_fail(tour->world, "client %u: on_cancel in phase %d", tour->client->id, tour->phase);
     }
     tour->has_cancel = false;
+}
+
+void app_on_timer(struct tour *tour, void *self)
+{
+    struct app_wait *wait = tour->timer_wait;
+    if (wait == NULL || self != tour->selfs[tour->level_count - 1U]) {
+        world_fail(tour->world, "client %u: on_timer without a timer", tour->client->id);
+        return;
+    }
+    tour->timer_wait = NULL;
+    wait_end(wait, tour->conn);
 }
 
 /* End it, on the core's thread. */
@@ -503,7 +494,13 @@ static void wait_start(struct tour *tour, enum app_call call)
     world->app->waits = wait;
     uint32_t delay_ms = dice_between(dice, 1, connect || dice_chance(dice, 900) ? 60 : 20000);
     wait->due_ns = sim_now_ns(world->sim) + delay_ms * 500000ULL;
-    if (dice_chance(dice, 500)) {
+    bool has_timer = tour->phase == TOUR_MESSAGE && tour->timer_wait == NULL &&
+                     app_type_has(tour->types[tour->level_count - 1U], APP_UNHANDLED);
+    if (has_timer && dice_chance(dice, 300)) {
+        wait->is_sent = true;
+        tour->timer_wait = wait;
+        gyr_conn_timer(tour->conn, delay_ms);
+    } else if (dice_chance(dice, 500)) {
         wait->is_sent = true;
         gyr_timer_start(gyr_conn_core(tour->conn), &wait->timer, delay_ms, wait_on_timer, wait);
     }
@@ -511,8 +508,7 @@ static void wait_start(struct tour *tour, enum app_call call)
 
 static void mail_run(struct core *core, struct mail *mail)
 {
-    wait_end(mail->arg,
-             gyr_core_find((struct gyr_core *)core, (struct gyr_handle){mail->handle}));
+    wait_end(mail->arg, gyr_core_find((struct gyr_core *)core, (struct gyr_handle){mail->handle}));
 }
 
 /* Another thread has the result: what gyr_complete puts into the mailbox. */

@@ -16,9 +16,9 @@ static const struct {
     const char *path;
     unsigned status;
 } ASTRAY[APP_ASTRAY_COUNT] = {
-    {"GET", "/nothing/%u/%u", 404},     {"GET", "/bytes/%u/%u", 426},
-    {"DELETE", "/room/%u/%u", 405},     {"OPTIONS", "/room/%u/%u", 204},
-    {"GET", "/room/%u/not-%u", 404},    {"GET", "/room/%%%u%u\x7f", 400},
+    {"GET", "/nothing/%u/%u", 404},  {"GET", "/bytes/%u/%u", 426},
+    {"DELETE", "/room/%u/%u", 405},  {"OPTIONS", "/room/%u/%u", 204},
+    {"GET", "/room/%u/not-%u", 404}, {"GET", "/room/%%%u%u\x7f", 400},
 };
 
 unsigned app_astray_status(unsigned number)
@@ -173,8 +173,7 @@ static void frame_write(struct client *client, uint8_t opcode, const char *text,
     }
 }
 
-static void message_say(struct client *client, enum app_say say, uint64_t number,
-                        const char *text)
+static void message_say(struct client *client, enum app_say say, uint64_t number, const char *text)
 {
     bool binary = dice_chance(&client->dice, 200);
     uint8_t opcode = binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT;
@@ -194,8 +193,8 @@ static bool is_envelope(const struct client *client)
 static void message_generate(struct client *client)
 {
     static const char *const TAGS[SAY_COUNT] = {
-        [SAY_NOTE] = "note",    [SAY_RAW] = "raw",   [SAY_NAMED] = "doThing",
-        [SAY_UNKNOWN] = "what", [SAY_NO_TAG] = NULL, [SAY_MISSING] = "note",
+        [SAY_NOTE] = "note",    [SAY_RAW] = "raw",    [SAY_NAMED] = "doThing",
+        [SAY_UNKNOWN] = "what", [SAY_NO_TAG] = NULL,  [SAY_MISSING] = "note",
         [SAY_TYPE] = "note",    [SAY_EXTRA] = "note", [SAY_BROKEN] = "note",
         [SAY_ARRAY] = NULL,
     };

@@ -12,8 +12,10 @@
 /* ---- what the oracle knows ------------------------------------------------------------------- */
 
 const struct app_hook_model app_hooks[APP_HOOKS_MAX] = {
-    {0, PART_BEFORE_CONNECT | PART_AFTER_CONNECT | PART_BEFORE_RECEIVE | PART_AFTER_RECEIVE |
-            PART_LEAVE, 24},
+    {0,
+     PART_BEFORE_CONNECT | PART_AFTER_CONNECT | PART_BEFORE_RECEIVE | PART_AFTER_RECEIVE |
+         PART_LEAVE,
+     24},
     {1, PART_BEFORE_CONNECT | PART_AFTER_RECEIVE, 0},
     {2, PART_BEFORE_CONNECT | PART_AFTER_CONNECT | PART_LEAVE, 8},
     {3, PART_BEFORE_CONNECT | PART_BEFORE_RECEIVE | PART_AFTER_RECEIVE, 40},
@@ -22,23 +24,23 @@ const struct app_hook_model app_hooks[APP_HOOKS_MAX] = {
     {6, PART_AFTER_CONNECT | PART_AFTER_RECEIVE, 16},
 };
 
-#define ROOM_CALLS                                                                          \
-    (CALL(APP_CREATE) | CALL(APP_GUARD) | CALL(APP_CONNECT) | CALL(APP_DISCONNECT) |        \
-     CALL(APP_DESTROY) | CALL(APP_REQUEST) | CALL(APP_CONTENT) | CALL(APP_NOTE) |           \
-     CALL(APP_RAW) | CALL(APP_NAMED) | CALL(APP_UNHANDLED))
+#define ROOM_CALLS                                                                                \
+    (CALL(APP_CREATE) | CALL(APP_GUARD) | CALL(APP_CONNECT) | CALL(APP_DISCONNECT) |              \
+     CALL(APP_DESTROY) | CALL(APP_REQUEST) | CALL(APP_CONTENT) | CALL(APP_NOTE) | CALL(APP_RAW) | \
+     CALL(APP_NAMED) | CALL(APP_UNHANDLED))
 
 const struct app_type_model app_types[APP_TYPE_COUNT] = {
     [APP_HALL] = {.calls = CALL(APP_MAKE) | CALL(APP_CREATE) | CALL(APP_GUARD) | CALL(APP_GIVE) |
                            CALL(APP_DISCONNECT) | CALL(APP_DESTROY),
                   .hooks = {2},
                   .hook_count = 1},
-    [APP_CELL] = {.calls = CALL(APP_CREATE) | CALL(APP_GIVE) | CALL(APP_DESTROY) |
-                           CALL(APP_CONNECT),
+    [APP_CELL] = {.calls =
+                      CALL(APP_CREATE) | CALL(APP_GIVE) | CALL(APP_DESTROY) | CALL(APP_CONNECT),
                   .hooks = {6},
                   .hook_count = 1},
     [APP_ROOM] = {.calls = ROOM_CALLS, .hooks = {3, 4}, .hook_count = 2},
-    [APP_CLOSET] = {.calls = (ROOM_CALLS & ~CALL(APP_GUARD) & ~CALL(APP_NOTE)) |
-                             CALL(APP_GUARD) | CALL(APP_NOTE_OF_CLOSET),
+    [APP_CLOSET] = {.calls = (ROOM_CALLS & ~CALL(APP_GUARD) & ~CALL(APP_NOTE)) | CALL(APP_GUARD) |
+                             CALL(APP_NOTE_OF_CLOSET),
                     .is_envelope = true,
                     .hooks = {3, 4, 5},
                     .hook_count = 3},
@@ -52,7 +54,10 @@ const struct app_route_model app_routes[APP_ROUTE_COUNT] = {
     {"/h/%u/room/%u", {APP_HALL, APP_ROOM}, 2, .has_methods = true, .has_sockets = true},
     {"/h/%u/closet/%u", {APP_HALL, APP_CLOSET}, 2, .has_methods = true, .has_sockets = true},
     {"/h/%u/bare/%u", {APP_HALL, APP_BARE}, 2, .has_sockets = true},
-    {"/h/%u/c/%u/room", {APP_HALL, APP_CELL, APP_ROOM}, 3, .has_methods = true,
+    {"/h/%u/c/%u/room",
+     {APP_HALL, APP_CELL, APP_ROOM},
+     3,
+     .has_methods = true,
      .has_sockets = true},
     {"/room/%u/%u", {APP_ROOM}, 1, .has_methods = true, .has_sockets = true},
     {"/bare/%u", {APP_BARE}, 1, .has_sockets = true},
@@ -215,10 +220,12 @@ static int hall_give(struct gyr_conn *conn, void *self)
     if (dice_chance(&tour_of(conn)->dice, 700) && gyr_give(conn, "lamp", self) != 0) {
         world_fail(tour_of(conn)->world, "gyr_give has failed");
     }
+    app_state_give(tour_of(conn), level_of(conn, APP_HALL));
     return call_of(conn, APP_GIVE, level_of(conn, APP_HALL), self);
 }
 static int cell_give(struct gyr_conn *conn, void *self)
 {
+    app_state_give(tour_of(conn), level_of(conn, APP_CELL));
     return call_of(conn, APP_GIVE, level_of(conn, APP_CELL), self);
 }
 
@@ -295,6 +302,20 @@ static int room_unhandled(struct gyr_conn *conn, void *self, const struct gyr_un
     return call_of(conn, APP_UNHANDLED, 0, self);
 }
 
+static void room_timer(struct gyr_conn *conn, void *self)
+{
+    app_on_timer(tour_of(conn), self);
+}
+
+static void room_drain(struct gyr_conn *conn, void *self)
+{
+    const struct tour *tour = tour_of(conn);
+    if (tour->created != tour->level_count || self != tour->selfs[tour->level_count - 1U] ||
+        tour->phase == TOUR_ENDED || tour->world->is_upcall) {
+        world_fail(tour->world, "client %u: on_drain in phase %d", tour->client->id, tour->phase);
+    }
+}
+
 static int bytes_take(struct gyr_conn *conn, void *self, struct gyr_span message)
 {
     const struct tour *tour = tour_of(conn);
@@ -330,7 +351,7 @@ static void hook_check(const struct gyr_hook_call *call, bool is_first)
                    tour->client->id, hook->index, call->message.size, tour->said_size);
     }
     uint8_t *data = call->data;
-    for (unsigned i = 0; i < hook->data_size; i++) {
+    for (unsigned i = 0; data != NULL && i < hook->data_size; i++) {
         if (data[i] != (is_first ? 0 : 0xa0U + hook->index)) {
             world_fail(tour->world, "client %u: the data of hook %u is not its own",
                        tour->client->id, hook->index);
@@ -367,20 +388,19 @@ static int hook_leave(struct gyr_hook_call *call)
                    call->self);
 }
 
-#define HOOK(i, ...) \
-    GYR_HOOK("hook-" #i, .user = (void *)(uintptr_t)&app_hooks[i], __VA_ARGS__)
-#define BC .before_connect = hook_before
-#define AC .after_connect = hook_after
-#define BR .before_receive = hook_before
-#define AR .after_receive = hook_after
-#define BD .before_disconnect = hook_leave
+#define HOOK(i, ...) GYR_HOOK("hook-" #i, .user = (void *)(uintptr_t)&app_hooks[i], __VA_ARGS__)
+#define BC           .before_connect = hook_before
+#define AC           .after_connect = hook_after
+#define BR           .before_receive = hook_before
+#define AR           .after_receive = hook_after
+#define BD           .before_disconnect = hook_leave
 
 static const struct gyr_hook global_hooks[APP_GLOBAL_HOOKS][2] = {
     {HOOK(0, BC, AC, BR, AR, BD, .data_size = 24), {0}},
     {HOOK(1, BC, AR), {0}},
 };
-static const struct gyr_hook room_hooks[] = {HOOK(3, BC, BR, AR, .data_size = 40),
-                                             HOOK(4, AC, BR, AR, BD, .data_size = 1), {0}};
+static const struct gyr_hook room_hooks[] = {
+    HOOK(3, BC, BR, AR, .data_size = 40), HOOK(4, AC, BR, AR, BD, .data_size = 1), {0}};
 
 /* ---- declared -------------------------------------------------------------------------------- */
 
@@ -390,12 +410,9 @@ static const struct gyr_resource bare = {
     .failure_policy = GYR_FAILURE_KEEP,
 };
 static const struct gyr_resource plain_bytes = {
-    GYR_RESOURCE(plain_bytes),
-    .inputs = GYR_INPUTS(GYR_INPUT(plain_bytes, token, struct token)),
-    .create = bytes_create,
-    .destroy = inner_destroy,
-    .on_connect = inner_connect,
-    .on_text = bytes_take,
+    GYR_RESOURCE(plain_bytes),   .inputs = GYR_INPUTS(GYR_INPUT(plain_bytes, token, struct token)),
+    .create = bytes_create,      .destroy = inner_destroy,
+    .on_connect = inner_connect, .on_text = bytes_take,
     .on_binary = bytes_take,
 };
 static const struct gyr_resource room = {
@@ -410,6 +427,8 @@ static const struct gyr_resource room = {
     .handlers = GYR_HANDLERS(GYR_ON(note, room_note), GYR_ON_RAW("raw", room_raw),
                              GYR_ON_NAMED(note, on_do_thing)),
     .on_unhandled = room_unhandled,
+    .on_timer = room_timer,
+    .on_drain = room_drain,
     .methods = GYR_METHODS(GYR_GET(inner_get), GYR_POST_MSG(note, inner_post)),
 };
 static const struct gyr_resource closet = {
@@ -431,8 +450,8 @@ static const struct gyr_resource cell = {
 };
 static const struct gyr_resource hall = {
     GYR_RESOURCE(hall),
-    .inputs = GYR_INPUTS(GYR_INPUT(hall, store, struct store),
-                         GYR_INPUT(hall, token, struct token)),
+    .inputs =
+        GYR_INPUTS(GYR_INPUT(hall, store, struct store), GYR_INPUT(hall, token, struct token)),
     .gifts = GYR_GIFTS(GYR_GIFT("lamp", struct hall)),
     .create = hall_create,
     .destroy = hall_destroy,
@@ -475,8 +494,7 @@ int app_declare(struct world *world, struct gyr_app *app)
 {
     struct gyr_error error;
     const struct gyr_value value = GYR_VALUE("store", struct store, &store);
-    const struct gyr_maker maker =
-        GYR_MAKER("token", struct token, token_make, token_drop, world);
+    const struct gyr_maker maker = GYR_MAKER("token", struct token, token_make, token_drop, world);
     int err = gyr_app_service(app, &value, &error);
     err = err < 0 ? err : gyr_app_maker(app, &maker, &error);
     for (unsigned i = 0; i < APP_GLOBAL_HOOKS && err == 0; i++) {

@@ -7,10 +7,28 @@
 #include <stdio.h>
 
 static const char *const CALL_NAMES[APP_CALL_COUNT] = {
-    "nothing",   "before",     "after",  "factory",    "make",    "create",   "guard",
-    "give",      "on_connect", "GET",    "POST",       "note",    "note",     "raw",
-    "named",     "on_text",    "on_unhandled", "answer", "before_disconnect", "on_disconnect",
-    "destroy",   "drop",
+    "nothing",
+    "before",
+    "after",
+    "factory",
+    "make",
+    "create",
+    "guard",
+    "give",
+    "on_connect",
+    "GET",
+    "POST",
+    "note",
+    "note",
+    "raw",
+    "named",
+    "on_text",
+    "on_unhandled",
+    "answer",
+    "before_disconnect",
+    "on_disconnect",
+    "destroy",
+    "drop",
 };
 
 bool app_type_has(unsigned type, enum app_call call)
@@ -227,6 +245,7 @@ static void step_pass(struct tour *tour)
         tour->passed[tour->passed_count++] = step->who;
     } else if (step->call == APP_CREATE) {
         tour->created = step->who + 1U;
+        tour->made = tour->created;
     } else if (step->call == APP_MAKE) {
         tour->is_made = true;
     } else if (step->call == APP_DROP) {
@@ -469,11 +488,11 @@ bool tour_answer_enter(struct tour *tour, struct app_ask *ask, const struct gyr_
     enum gyr_reason reason = fault != NULL ? fault->reason : GYR_REASON_NONE;
     bool is_step = tour->phase == TOUR_MESSAGE && tour->answers == ask && !tour->is_pending &&
                    next_of(tour).call == APP_ANSWER && reason != GYR_REASON_TIMEOUT;
-    bool is_right = tour->phase == TOUR_ENDING     ? reason == GYR_REASON_FAILED
-                    : !is_step                     ? reason == GYR_REASON_TIMEOUT
-                    : tour->say == SAY_ANSWER      ? reason == GYR_REASON_NONE
-                    : tour->say == SAY_ANSWER_BAD  ? reason == GYR_REASON_TYPE
-                                                   : reason == GYR_REASON_REFUSED;
+    bool is_right = tour->phase == TOUR_ENDING    ? reason == GYR_REASON_FAILED
+                    : !is_step                    ? reason == GYR_REASON_TIMEOUT
+                    : tour->say == SAY_ANSWER     ? reason == GYR_REASON_NONE
+                    : tour->say == SAY_ANSWER_BAD ? reason == GYR_REASON_TYPE
+                                                  : reason == GYR_REASON_REFUSED;
     if (!ask->is_waiting || !is_right || tour->phase == TOUR_ENDED) {
         world_fail(world, "client %u: question %llu is answered with %d in phase %d%s",
                    tour->client->id, (unsigned long long)ask->number, reason, tour->phase,
@@ -493,10 +512,13 @@ static void connect_conclude(struct tour *tour, int result)
     tour->phase = TOUR_ANSWERED;
     if (tour->is_closed || (result < 0 && app_is_tight(tour->world))) {
         client->excuses |= EXCUSE_SERVICE;
-        item_clear(&tour->held);
         if (tour->is_handshake && result == 0 && (tour->err == 0 || closes)) {
             tour->phase = closes ? TOUR_REFUSED : TOUR_ACCEPTED;
+            (void)item_push(&client->owed, ITEM_UPGRADE, NULL, 0);
+            client->is_upgraded = true;
+            app_held_owe(tour, ITEM_F_MAYBE);
         }
+        item_clear(&tour->held);
         return;
     }
     if (tour->is_answered) {
@@ -509,7 +531,7 @@ static void connect_conclude(struct tour *tour, int result)
         (void)item_push(&client->owed, ITEM_UPGRADE, NULL, 0);
         tour->phase = closes ? TOUR_REFUSED : TOUR_ACCEPTED;
         client->is_upgraded = true;
-        app_held_owe(tour);
+        app_held_owe(tour, 0);
         if (closes) {
             item_push(&client->owed, ITEM_CLOSE, NULL, 0)->code = (uint16_t)tour->refuse_code;
             client->service_closed = true;
@@ -518,12 +540,12 @@ static void connect_conclude(struct tour *tour, int result)
     } else {
         const char *text = tour->refuse_has_text ? "no, not you" : "";
         bool refused = tour->err == GYR_ERR_REFUSED && tour->refuse_code != 0;
-        unsigned status = refused                           ? tour->refuse_code
-                          : tour->err == GYR_ERR_REFUSED    ? 403
-                          : tour->err == GYR_ERR_NOT_FOUND  ? 404
-                          : tour->err == GYR_ERR_RATE       ? 429
-                          : tour->err == GYR_ERR_MEMORY     ? 503
-                                                            : 500;
+        unsigned status = refused                          ? tour->refuse_code
+                          : tour->err == GYR_ERR_REFUSED   ? 403
+                          : tour->err == GYR_ERR_NOT_FOUND ? 404
+                          : tour->err == GYR_ERR_RATE      ? 429
+                          : tour->err == GYR_ERR_MEMORY    ? 503
+                                                           : 500;
         app_owe_response(tour, status, text, refused ? 0 : ITEM_F_ANY);
     }
     item_clear(&tour->held);

@@ -25,6 +25,7 @@ static void response_take(struct client *client, unsigned status, const char *he
                           struct span content);
 static size_t chunks_decode(struct world *world, struct span in, struct bytes *content,
                             bool *complete);
+static void owed_take(struct client *client, bool closes, struct span content);
 static void upgrade_take(struct client *client, const char *head);
 static bool file_has_failed(const struct client *client, const struct item *owed, unsigned status);
 static bool field_find(const char *head, const char *name, char value[64]);
@@ -462,23 +463,7 @@ static void response_take(struct client *client, unsigned status, const char *he
         return;
     }
     if (owed != NULL && owed->kind == ITEM_RESPONSE && owed->code == status) {
-        bool any = (owed->flags & ITEM_F_ANY) != 0;
-        if (!any && content.size != 0 &&
-            (content.size != owed->size || memcmp(content.ptr, owed->bytes, owed->size) != 0)) {
-            world_fail(world, "client %u got other content than the service sent", client->id);
-        } else if (content.size == 0 && owed->size != 0 && (owed->flags & ITEM_F_HEAD) == 0) {
-            world_fail(world, "client %u got no content", client->id);
-        } else if (closes && (owed->flags & ITEM_F_MAY_CLOSE) == 0 && excuses == 0 &&
-                   client->ending != ENDING_FIN) {
-            world_fail(world, "client %u: Connection: close without a cause", client->id);
-        } else if (!closes && (owed->flags & ITEM_F_MUST_CLOSE) != 0) {
-            world_fail(world, "client %u: the answer does not close", client->id);
-        }
-        if (world->app != NULL) {
-            app_client_answered(client, owed);
-        }
-        item_pop(&client->owed);
-        client->echo_count++;
+        owed_take(client, closes, content);
         return;
     }
     bool foreseen = status == client->fail_status;
@@ -498,6 +483,30 @@ static void response_take(struct client *client, unsigned status, const char *he
                    owed == NULL ? -1 : owed->kind, owed == NULL ? 0 : owed->code,
                    client->fail_status);
     }
+}
+
+/* The answer that the service has given. */
+static void owed_take(struct client *client, bool closes, struct span content)
+{
+    struct world *world = client->world;
+    const struct item *owed = client->owed.head;
+    bool any = (owed->flags & ITEM_F_ANY) != 0;
+    bool same = span_equal(content, span_of(owed->bytes, owed->size));
+    if (!any && content.size != 0 && !same) {
+        world_fail(world, "client %u got other content than the service sent", client->id);
+    } else if (content.size == 0 && owed->size != 0 && (owed->flags & ITEM_F_HEAD) == 0) {
+        world_fail(world, "client %u got no content", client->id);
+    } else if (closes && (owed->flags & ITEM_F_MAY_CLOSE) == 0 && client_excuses(client) == 0 &&
+               client->ending != ENDING_FIN) {
+        world_fail(world, "client %u: Connection: close without a cause", client->id);
+    } else if (!closes && (owed->flags & ITEM_F_MUST_CLOSE) != 0) {
+        world_fail(world, "client %u: the answer does not close", client->id);
+    }
+    if (world->app != NULL) {
+        app_client_answered(client, owed);
+    }
+    item_pop(&client->owed);
+    client->echo_count++;
 }
 
 static void upgrade_take(struct client *client, const char *head)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulator: `sim SEED` replays one seed with its trace, `sim --seeds N` runs the first N. */
+/* The simulator: `sim SEED` replays one seed with its trace, `sim --seeds N` runs the first N. What
+ * a seed decides is in plan.h. In most worlds the service is a table of functions (service.h); in
+ * some, and in all of `--profile app`, it is an application (app.h): its resources, hooks and
+ * handlers do by chance whatever they may, wait and are finished in every order, and an oracle that
+ * knows the rules of gyr/gyr_app.h alone says of each call whether it may come now. */
 #include "tests/sim/seeds.h"
 
 #include <stdio.h>

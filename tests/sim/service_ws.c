@@ -256,7 +256,7 @@ int visit_send(struct visit *visit, uint8_t opcode, struct gyr_span payload, uns
             visit->flags |= VISIT_F_WITHIN;
         }
         item->flags = (uint16_t)(((flags & GYR_FIRST) != 0 ? ITEM_F_FIRST : 0) |
-                                ((flags & GYR_LAST) != 0 ? ITEM_F_LAST : 0));
+                                 ((flags & GYR_LAST) != 0 ? ITEM_F_LAST : 0));
     } else if (result != GYR_ERR_BACKPRESSURE && result != GYR_ERR_MEMORY &&
                result != GYR_ERR_CLOSED &&
                !(result == GYR_ERR_STATE && (visit->flags & VISIT_F_WITHIN) != 0)) {

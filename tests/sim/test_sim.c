@@ -84,3 +84,15 @@ void sim_same_seed_gives_same_trace_with_rooms(void)
 {
     same_seed_gives_same_trace(PROFILE_ROOMS);
 }
+
+/* Whatever the functions of an application do, and whoever leaves when: each runs when it must, and
+ * everybody is told once. */
+void sim_application_calls_what_the_rules_say(void)
+{
+    CU_ASSERT_EQUAL(seeds_run(SEED_FIRST, SEEDS_EACH, PROFILE_APP), 0);
+}
+
+void sim_same_seed_gives_same_trace_with_an_application(void)
+{
+    same_seed_gives_same_trace(PROFILE_APP);
+}

@@ -113,6 +113,18 @@ void http_app_gives_a_request_to_the_row_of_its_method(void)
     visit_kit_end(&visit_kit);
 }
 
+void http_app_closes_where_only_a_websocket_is(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, routes);
+    visit_kit_get(&visit_kit, "GET", "/socket");
+    EXPECT(visit_kit_answered(&visit_kit, "Connection: close, upgrade\r\n"), "it says so");
+    EXPECT(kit_is_ended(&visit_kit.kit), "and does it");
+    visit_kit_get(&visit_kit, "GET", "/methods");
+    EXPECT(!kit_is_ended(&visit_kit.kit), "others go on");
+    visit_kit_end(&visit_kit);
+}
+
 void http_app_answers_a_handshake_as_a_get_where_there_is_no_websocket(void)
 {
     struct visit_kit visit_kit;

@@ -89,6 +89,42 @@ void visit_of_a_connection_that_is_lost_ends_with_1006(void)
     visit_kit_end(&visit_kit);
 }
 
+/* ---- waits that end with their connection ---- */
+
+static void told_cancel(void *arg)
+{
+    visit_trace(arg, "cancel");
+}
+
+static int waiter_text(struct gyr_conn *conn, void *self, struct gyr_span message)
+{
+    (void)self;
+    (void)message;
+    gyr_on_cancel(conn, told_cancel, conn);
+    return GYR_PENDING;
+}
+
+static const struct gyr_resource waiter = {GYR_RESOURCE_PLAIN("waiter"), .on_text = waiter_text};
+static const struct gyr_route waiter_routes[] = {GYR_ROUTE("/", &waiter), {0}};
+
+void visit_that_ends_behind_gyr_finish_is_not_cancelled(void)
+{
+    for (unsigned finished = 0; finished < 2; finished++) {
+        struct visit_kit visit_kit;
+        visit_kit_begin(&visit_kit, waiter_routes);
+        visit_kit_upgrade(&visit_kit, "/", "");
+        KIT_FRAME(&visit_kit.kit, 0x81, "wait");
+        struct gyr_conn *conn = kit_conn(&visit_kit.kit);
+        if (finished != 0) {
+            EXPECT_INT(gyr_finish(conn, 0), 0, "whoever was waited for is done");
+        }
+        gyr_abort(conn);
+        kit_run(&visit_kit.kit);
+        EXPECT_TRACE(&visit_kit, finished != 0 ? "" : "cancel", "told once, of one of the two");
+        visit_kit_end(&visit_kit);
+    }
+}
+
 /* ---- subprotocols ---- */
 
 static int choose_connect(struct gyr_conn *conn, void *self, const struct gyr_request *request)
