@@ -129,6 +129,7 @@ void hook_round_a_handler_does_not_hide_a_queue_that_is_high(void)
     visit_kit_upgrade(&visit_kit, "/", "");
     struct gyr_conn *conn = kit_conn(&visit_kit.kit);
     kit_room(&visit_kit.kit, 0);
+    static const char last[4 + GYR_MESSAGE_PADDING] = "last";
     char big[1000];
     memset(big, 'b', sizeof(big));
     int err = 0;
@@ -140,7 +141,8 @@ void hook_round_a_handler_does_not_hide_a_queue_that_is_high(void)
     say(&visit_kit, "next", false, "");
     kit_room(&visit_kit.kit, SIZE_MAX);
     EXPECT_TRACE(&visit_kit, "next [next] (next)", "when it has drained");
-    EXPECT_INT(visit_message(conn, GYR_TEXT, GYR_SPAN("last")), 0, "it is not high any more");
+    EXPECT_INT(visit_message(conn, GYR_TEXT, (struct gyr_span){last, 4}), 0,
+               "it is not high any more");
     EXPECT_TRACE(&visit_kit, "last [last] (last)", "it is not high any more");
     visit_kit_end(&visit_kit);
 }

@@ -358,12 +358,19 @@ void plan_routes_inherit_children(void)
     plan_kit_end(&kit);
 }
 
+extern const struct gyr_resource long_node;
+static const struct gyr_route long_children[] = {GYR_ROUTE("a/b/c/d/e/f/{g}", &long_node), {0}};
+const struct gyr_resource long_node = {GYR_RESOURCE_PLAIN("long"), .children = long_children};
+
 void plan_routes_end_where_chains_are_as_deep_as_they_may_be(void)
 {
     struct plan_kit kit;
     plan_kit_resource(&kit, &plan_node);
     EXPECT_INT(kit.plan->route_count, 8, "a resource below itself");
     EXPECT_INT(kit.plan->routes[7].level_count, 8, "the deepest");
+    plan_kit_end(&kit);
+    plan_kit_resource(&kit, &long_node);
+    EXPECT_INT(kit.plan->route_count, 5, "1 + 4 * 7 segments, of 32");
     plan_kit_end(&kit);
 }
 

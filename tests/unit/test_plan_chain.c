@@ -242,6 +242,7 @@ void plan_layout_gives_each_its_own_memory(void)
     const struct gyr_route table[] = {{.path = "/{x}/a", .resource = &giving_far}, {0}};
     static const struct gyr_hook global[] = {
         GYR_HOOK("h", .before_connect = hook_a, .before_disconnect = hook_b, .data_size = 20),
+        GYR_HOOK("r", .before_receive = hook_a, .data_size = 100),
         {0},
     };
     struct gyr_error error = {.text = ""};
@@ -257,7 +258,9 @@ void plan_layout_gives_each_its_own_memory(void)
     take(bytes, route->levels[1].gifts_offset, sizeof(void *), "a gift");
     take(bytes, route->makers_offset, sizeof(struct plan_made), "what a maker makes");
     take(bytes, route->levels[2].instance_offset, sizeof(struct wanting), "the instance");
-    take(bytes, route->connect.data_offset, route->connect.data_size, "data of hooks");
+    EXPECT_INT(route->connect.data_offset, route->receive.data_offset, "one after the other");
+    EXPECT(route->receive.data_size > route->connect.data_size, "and this one is larger");
+    take(bytes, route->receive.data_offset, route->receive.data_size, "data of hooks");
     take(bytes, route->disconnect.data_offset, route->disconnect.data_size, "of the end's");
     EXPECT_INT(route->levels[0].instance_offset, 0, "no structure");
     EXPECT_INT(kit.plan->routes[0].makers_offset, 0, "nobody wants a maker's");

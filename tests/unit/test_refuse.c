@@ -17,6 +17,11 @@ enum how {
     HOW_REFUSE_AND_WAIT_FOR_ROOM,
     HOW_REFUSE_TWICE,
     HOW_REFUSE_BAD_CODE,
+    HOW_REFUSE_399,
+    HOW_REFUSE_400,
+    HOW_REFUSE_599,
+    HOW_REFUSE_600,
+    HOW_REFUSE_THEN_EMPTY,
     HOW_CLOSE,
     HOW_CLOSE_BAD_CODE,
     HOW_FAIL,
@@ -58,6 +63,17 @@ static int act_at(struct gyr_conn *conn, const char *place)
         return gyr_refuse(conn, 418, GYR_SPAN("second"));
     case HOW_REFUSE_BAD_CODE:
         return gyr_refuse(conn, 200, GYR_SPAN("no"));
+    case HOW_REFUSE_399:
+        return gyr_refuse(conn, 399, GYR_SPAN("no"));
+    case HOW_REFUSE_400:
+        return gyr_refuse(conn, 400, GYR_SPAN("no"));
+    case HOW_REFUSE_599:
+        return gyr_refuse(conn, 599, GYR_SPAN("no"));
+    case HOW_REFUSE_600:
+        return gyr_refuse(conn, 600, GYR_SPAN("no"));
+    case HOW_REFUSE_THEN_EMPTY:
+        (void)gyr_refuse(conn, 402, GYR_SPAN("pay"));
+        return gyr_refuse(conn, 410, (struct gyr_span){0});
     case HOW_CLOSE:
         return gyr_refuse_close(conn, 4001, GYR_SPAN("go away"));
     case HOW_CLOSE_BAD_CODE:
@@ -186,6 +202,11 @@ static const struct row ROWS[] = {
     {HOW_REFUSE_AND_WAIT_FOR_ROOM, 402, "\r\n\r\npay", false},
     {HOW_REFUSE_TWICE, 418, "\r\n\r\nsecond", false},
     {HOW_REFUSE_BAD_CODE, 403, "\r\n\r\nno", false},
+    {HOW_REFUSE_399, 403, "\r\n\r\nno", false},
+    {HOW_REFUSE_400, 400, "\r\n\r\nno", false},
+    {HOW_REFUSE_599, 599, "\r\n\r\nno", false},
+    {HOW_REFUSE_600, 403, "\r\n\r\nno", false},
+    {HOW_REFUSE_THEN_EMPTY, 410, "Content-Length: 0\r\n\r\n", false},
     {HOW_FAIL, 500, "\r\n\r\ninternal error", true},
     {HOW_FAIL_MEMORY, 503, "Retry-After: 1\r\n\r\n", true},
     {HOW_REFUSE_THEN_FAIL, 500, "\r\n\r\ninternal error", true},

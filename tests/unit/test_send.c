@@ -204,6 +204,8 @@ void send_writes_messages_of_any_size(void)
         (void)snprintf(got + head + size, 64 - (size_t)head, "\",\"n\":%zu}\n", size);
         app_kit_say(&kit, said);
         EXPECT(app_kit_got(&kit, got), "all of it");
+        EXPECT(app_core_of((struct gyr_core *)kit.hub.kit.core)->out_size <= 65536,
+               "what is more is given back");
         free(said);
         free(got);
     }
@@ -309,6 +311,26 @@ void send_answers_a_request_once(void)
     EXPECT(app_kit_got(&kit, "{\"type\":\"said\",\"re\":1,\"text\":\"done\",\"n\":0}\n"),
            "no second answer when it fails");
     kit.notes.size = 0;
+    app_kit_end(&kit);
+}
+
+void send_answers_a_request_once_though_the_queue_is_high(void)
+{
+    struct app_kit kit;
+    begin(&kit, "/flat");
+    kit_room(&kit.hub.kit, 0);
+    char big[1000];
+    memset(big, 'b', sizeof(big));
+    int err = 0;
+    while (err == 0) {
+        err = gyr_send(kit.conn, GYR_TEXT, (struct gyr_span){big, sizeof(big)});
+    }
+    EXPECT_INT(err, GYR_QUEUE_HIGH, "the queue is high");
+    static const char ask[] = "{\"type\":\"refuse\",\"id\":-5}";
+    char padded[sizeof(ask) + GYR_MESSAGE_PADDING] = {0};
+    memcpy(padded, ask, sizeof(ask));
+    (void)visit_message(kit.conn, GYR_TEXT, (struct gyr_span){padded, sizeof(ask) - 1});
+    EXPECT(app_kit_noted(&kit, "3 1\n"), "answered, and not again");
     app_kit_end(&kit);
 }
 
