@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Rooms of an application: a message that was published reaches nobody but who has joined, at most
- * once, in the order of its publisher, in the form of the publisher's resource. Who must get it when
- * is for worlds with a ledger. */
+/* The room of an application: what is published reaches nobody but who has joined, at most once, in
+ * the order of its publisher, in the form of the publisher's resource. Who must get it, and when, is
+ * for worlds with a ledger. */
 #include "tests/sim/app.h"
 #include "tests/sim/app_message.h"
 #include "tests/sim/world.h"
@@ -91,6 +91,7 @@ bool app_room_take(struct client *client, struct span payload)
         world_fail(client->world, "client %u got letter %u, which is not for it now: %s%s",
                    client->id, number, text, (letter->got & bit) != 0 ? ", twice" : "");
     }
+    world_note(client->world, "client %u got letter %u", client->id, number);
     letter->got |= bit;
     *last = number;
     return true;

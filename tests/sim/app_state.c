@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Parameters of the path and states: what the oracle knows of them, and a store of the service's own
- * beside the default one. Both hold one number. */
+/* Parameters of the path, and states: what the oracle knows of them, and a store of the service's
+ * own beside the default one. Both hold one number. */
 #include "tests/sim/app.h"
 #include "tests/sim/world.h"
 
