@@ -199,7 +199,7 @@ void session_stream_ended(struct transport *transport)
     transport->http.stream.flags = 0;
     session_wait_ended(transport);
     if (pending && transport->core->service->on_finish != NULL) {
-        result = transport->core->service->on_finish(exchange, 0);
+        result = transport->core->service->on_finish(exchange, GYR_PENDING);
     }
     session_http_result(transport, result);
     transport_timer_update(transport);

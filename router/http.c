@@ -87,25 +87,25 @@ int http_product(struct visit *visit)
     return err < 0 ? err : GYR_ERR_HTTP_NOT_OFFERED;
 }
 
+static size_t content_size_max(const struct visit *visit, const struct plan_method *row)
+{
+    return row->content_size_max != 0 ? row->content_size_max
+                                      : engine_core_config(visit->core->core)->message_size_max;
+}
+
 int http_collect(struct visit *visit, enum gyr_method method)
 {
     const struct plan_route *route = visit->route;
     bool wanted = visit->method != NULL && visit->method->schema != NULL;
-    uint32_t size_max = wanted ? visit->method->content_size_max : 0;
+    size_t size_max = wanted ? content_size_max(visit, visit->method) : 0;
     for (uint32_t i = 0; i < route->product_count; i++) {
         const struct plan_method *row = http_method(&route->products[i], method);
         if (row != NULL && row->schema != NULL) {
             wanted = true;
-            size_max = MAX(size_max, row->content_size_max);
+            size_max = MAX(size_max, content_size_max(visit, row));
         }
     }
-    if (!wanted) {
-        return 0;
-    }
-    if (size_max == 0) {
-        size_max = engine_core_config(visit->core->core)->message_size_max;
-    }
-    return gyr_collect(visit->conn, size_max);
+    return wanted ? gyr_collect(visit->conn, size_max) : 0;
 }
 
 /* ---- requests that lead nowhere ---- */
@@ -240,6 +240,10 @@ int http_handle_content(struct visit *visit, struct gyr_span content)
 {
     const struct plan_method *method = visit->method;
     struct app_core *core = visit->core;
+    if (content.size > content_size_max(visit, method)) {
+        visit->flags |= VISIT_F_TOLD; /* the client's affair; another product may have had it */
+        return GYR_ERR_HTTP_BODY_SIZE;
+    }
     arena_reset(&core->arena);
     size_t align = MAX((size_t)method->schema->struct_align, (size_t)1);
     void *value = arena_alloc(&core->arena, method->schema->struct_size, align);

@@ -4,6 +4,8 @@
  * recursion and no memory. */
 #include "router/json_scan.h"
 
+#include "router/tag_escape.h"
+
 #define HEX_SIZE      4
 #define ESCAPE_SIZE   6 /* \u0000 */
 #define CHAR_SIZE_MAX 4
@@ -27,7 +29,6 @@ static const uint8_t *value_begin(struct scan *scan, const uint8_t *at,
 static const uint8_t *scalar_pass(struct scan *scan, const uint8_t *at);
 static const uint8_t *literal_pass(const uint8_t *at, const uint8_t *end, struct span word);
 static const uint8_t *escape_read(const uint8_t *at, uint8_t bytes[CHAR_SIZE_MAX], size_t *size);
-static size_t utf8_write(uint32_t code, uint8_t bytes[CHAR_SIZE_MAX]);
 
 const uint8_t *scan_escape(const uint8_t *at, const uint8_t *end)
 {
@@ -300,30 +301,6 @@ static const uint8_t *escape_read(const uint8_t *at, uint8_t bytes[CHAR_SIZE_MAX
         at += ESCAPE_SIZE;
     }
     ASSERT(status == 0);
-    *size = utf8_write(code, bytes);
+    *size = tag_escape_utf8_write(code, bytes);
     return at;
-}
-
-static size_t utf8_write(uint32_t code, uint8_t bytes[CHAR_SIZE_MAX])
-{
-    if (code < 0x80) {
-        bytes[0] = (uint8_t)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        bytes[0] = (uint8_t)(0xc0 | code >> 6);
-        bytes[1] = (uint8_t)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        bytes[0] = (uint8_t)(0xe0 | code >> 12);
-        bytes[1] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
-        bytes[2] = (uint8_t)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    bytes[0] = (uint8_t)(0xf0 | code >> 18);
-    bytes[1] = (uint8_t)(0x80 | (code >> 12 & 0x3f));
-    bytes[2] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
-    bytes[3] = (uint8_t)(0x80 | (code & 0x3f));
-    return CHAR_SIZE_MAX;
 }

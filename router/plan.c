@@ -113,6 +113,9 @@ static void table_unreachable(void *context, size_t index, size_t by)
     struct span path = template_text(route->template);
     struct span other_path = template_text(other->template);
     route->hidden_by = (uint32_t)by;
+    if (making->app->options.allow_unreachable) {
+        return;
+    }
     mistakes_add(making->mistakes, route_place(route->declared),
                  "the route \"%.*s\" is never reached: \"%.*s\" at %s takes all that it would; "
                  "put it before that one, or remove it",

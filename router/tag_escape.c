@@ -30,8 +30,7 @@ static int32_t escape_unit(const uint8_t *bytes, size_t size)
     return unit;
 }
 
-/* UTF-8 (RFC 3629 section 3). Returns the size. */
-static size_t code_point_write(uint32_t code, uint8_t bytes[4])
+size_t tag_escape_utf8_write(uint32_t code, uint8_t bytes[4])
 {
     if (code < 0x80) {
         bytes[0] = (uint8_t)code;
@@ -79,10 +78,10 @@ static size_t char_read(struct span *raw, uint8_t bytes[4])
                 return 0;
             }
             uint32_t code = 0x10000u + ((uint32_t)(unit & 0x3ff) << 10) + (uint32_t)(low & 0x3ff);
-            size = code_point_write(code, bytes);
+            size = tag_escape_utf8_write(code, bytes);
             taken = 12;
         } else {
-            size = code_point_write((uint32_t)unit, bytes);
+            size = tag_escape_utf8_write((uint32_t)unit, bytes);
             taken = 6;
         }
     }

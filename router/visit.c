@@ -147,7 +147,15 @@ int visit_finish(struct gyr_conn *conn, int result)
 {
     struct visit *visit = visit_of(conn);
     if (visit == NULL || (visit->flags & VISIT_F_PENDING) == 0) {
-        return result;
+        return result != GYR_PENDING ? result : 0;
+    }
+    if (UNLIKELY(result == GYR_PENDING)) {
+        /* The response has ended. With it does what its handler, or on_body, waits for; but not
+         * what a hook does, which gyr_finish will tell. */
+        if (visit->stage != VISIT_CONNECT && visit->stage != VISIT_ANSWERED) {
+            return result;
+        }
+        result = 0;
     }
     visit->flags &= ~(uint32_t)VISIT_F_PENDING;
     visit->cancel = NULL;

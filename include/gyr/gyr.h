@@ -409,8 +409,9 @@ struct gyr_service {
      * leaves them, and gives up its text id, when this returns. `close_code` is what the peer sent,
      * 1005 if its Close had none, or 1006 if there was no Close (RFC 6455 section 7.1.5). */
     void (*on_close)(struct gyr_conn *conn, uint16_t close_code, struct gyr_span reason);
-    /* A GYR_PENDING has been ended by gyr_finish or gyr_complete with `result`: what this returns
-     * counts instead, and may be GYR_PENDING again. For what goes on behind a wait. */
+    /* A GYR_PENDING has been ended by gyr_finish or gyr_complete with `result`, or by
+     * gyr_respond_end and the end of a file, and `result` is GYR_PENDING: what this returns counts
+     * instead, and may be GYR_PENDING again. For what goes on behind a wait. */
     int (*on_finish)(struct gyr_conn *conn, int result);
     struct gyr_app *app; /* gyr_app_server sets it; NULL: there is none */
 };

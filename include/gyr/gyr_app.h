@@ -458,7 +458,8 @@ struct gyr_route {
     }
 #define GYR_ROUTES(...) GYR_ROWS(gyr_route, __VA_ARGS__)
 
-/* A router: routes that are mounted together. GYR_ERR_MEMORY. `name` lives as long. */
+/* A router: routes that are mounted together. GYR_ERR_MEMORY. `name` lives as long; NULL: none, and
+ * names of its routes stand for themselves. */
 GYR_API GYR_MUST_CHECK int gyr_router_create(const char *name, struct gyr_router **router);
 /* Only one that was not mounted; an application destroys those it has. */
 GYR_API void gyr_router_destroy(struct gyr_router *router);
@@ -498,10 +499,12 @@ GYR_API GYR_MUST_CHECK int gyr_router_url_for(const struct gyr_router *router, c
 struct gyr_failure {
     size_t size;
     int err;
-    const char *what;     /* "create", "guard", "give", "before_connect", "on_connect", "handler",
-                             "on_unhandled", ... */
+    const char *what; /* the function: "create", "guard", "give", "factory", "make" (of a maker),
+                             "on_connect", "handler", "on_unhandled", "on_text", "on_binary",
+                             "on_body", "answer" (of gyr_ask), "before_connect" and the like of
+                             hooks. Or what could not be had: "input", "message", "gyr_upgrade" */
     const char *resource; /* the type's name; NULL: none */
-    const char *name;     /* of the handler or hook; NULL: none */
+    const char *name;     /* of the handler, hook, maker, input or unknown gift; NULL: none */
 };
 
 /* All fields may be zero. */
@@ -519,6 +522,8 @@ struct gyr_app_options {
     uint32_t decoded_size_max; /* bytes that one message may become, per core; 0: 4 times
                                    message_size_max, and 64 KB */
     uint32_t asks_max;         /* questions to a client that wait for an answer; 0: 16 */
+    bool allow_unreachable;    /* a route that no path reaches, because one before it takes all that
+                                  it would, is no mistake: only gyr_app_print_routes tells */
     void (*on_failure)(struct gyr_conn *conn,
                        const struct gyr_failure *failure); /* beside the log */
 };
@@ -546,6 +551,8 @@ GYR_API GYR_MUST_CHECK int gyr_app_routes(struct gyr_app *app, const char *prefi
  * runs, GYR_ERR_MEMORY. */
 GYR_API GYR_MUST_CHECK int gyr_app_service(struct gyr_app *app, const struct gyr_value *service,
                                            struct gyr_error *error);
+/* A maker instead of a service. GYR_ERR_ARGUMENT for one without `make`, and for a name and type
+ * that are there; GYR_ERR_STATE once it is frozen; GYR_ERR_MEMORY. */
 GYR_API GYR_MUST_CHECK int gyr_app_maker(struct gyr_app *app, const struct gyr_maker *maker,
                                          struct gyr_error *error);
 /* Any thread: the service of this name and type ("struct store"). GYR_ERR_NOT_FOUND with a line
@@ -746,7 +753,8 @@ GYR_API GYR_MUST_CHECK int gyr_answer(struct gyr_conn *conn, const struct gyr_sc
  * itself. */
 GYR_API GYR_MUST_CHECK int gyr_answer_error(struct gyr_conn *conn, const char *code,
                                             const char *reason, const char *path);
-/* Answer later, by an id that was copied. */
+/* Answer later, by an id that was copied from gyr_message_id: that it was not answered yet, the
+ * caller knows. GYR_ERR_ARGUMENT for what is no id; otherwise as gyr_send_msg. */
 GYR_API GYR_MUST_CHECK int gyr_answer_to(struct gyr_conn *conn, struct gyr_span id,
                                          const struct gyr_schema *schema, const void *value);
 #define GYR_ANSWER(conn, message, ...) \

@@ -140,6 +140,8 @@ void hook_round_a_handler_does_not_hide_a_queue_that_is_high(void)
     say(&visit_kit, "next", false, "");
     kit_room(&visit_kit.kit, SIZE_MAX);
     EXPECT_TRACE(&visit_kit, "next [next] (next)", "when it has drained");
+    EXPECT_INT(visit_message(conn, GYR_TEXT, GYR_SPAN("last")), 0, "it is not high any more");
+    EXPECT_TRACE(&visit_kit, "last [last] (last)", "it is not high any more");
     visit_kit_end(&visit_kit);
 }
 

@@ -14,6 +14,7 @@ enum how {
     HOW_REFUSE_PLAIN,
     HOW_REFUSE_EMPTY,
     HOW_REFUSE_AND_GO_ON, /* returns 0 all the same */
+    HOW_REFUSE_AND_WAIT_FOR_ROOM,
     HOW_REFUSE_TWICE,
     HOW_REFUSE_BAD_CODE,
     HOW_CLOSE,
@@ -49,6 +50,9 @@ static int act_at(struct gyr_conn *conn, const char *place)
     case HOW_REFUSE_AND_GO_ON:
         (void)gyr_refuse(conn, 402, GYR_SPAN("pay"));
         return 0;
+    case HOW_REFUSE_AND_WAIT_FOR_ROOM:
+        (void)gyr_refuse(conn, 402, GYR_SPAN("pay"));
+        return GYR_QUEUE_HIGH;
     case HOW_REFUSE_TWICE:
         (void)gyr_refuse_close(conn, 4000, GYR_SPAN("first"));
         return gyr_refuse(conn, 418, GYR_SPAN("second"));
@@ -179,6 +183,7 @@ static const struct row ROWS[] = {
     {HOW_REFUSE_PLAIN, 403, "\r\n\r\nthe service refuses this", false},
     {HOW_REFUSE_EMPTY, 410, "Content-Length: 0\r\n\r\n", false},
     {HOW_REFUSE_AND_GO_ON, 402, "\r\n\r\npay", false},
+    {HOW_REFUSE_AND_WAIT_FOR_ROOM, 402, "\r\n\r\npay", false},
     {HOW_REFUSE_TWICE, 418, "\r\n\r\nsecond", false},
     {HOW_REFUSE_BAD_CODE, 403, "\r\n\r\nno", false},
     {HOW_FAIL, 500, "\r\n\r\ninternal error", true},

@@ -275,7 +275,7 @@ void send_of_a_reply_to_a_typed_message_takes_no_memory(void)
     size_t size = (size_t)(kit.hub.kit.config.core_heap_size_max - heap_used(core->heap));
     void *all = heap_alloc(core->heap, size);
     EXPECT(all != NULL && heap_alloc(core->heap, 1) == NULL, "nothing is left");
-    for (unsigned i = 0; i < 100; i++) {
+    for (unsigned i = 0; i < 1000; i++) {
         app_kit_say(&kit, ask);
         EXPECT(app_kit_got(&kit, answer), "and still it is answered");
     }

@@ -407,7 +407,39 @@ static int wait_text(struct gyr_conn *conn, void *self, struct gyr_span message)
 }
 
 static const struct gyr_resource waits = {GYR_RESOURCE_PLAIN("waits"), .on_text = wait_text};
-static const struct gyr_route wait_routes[] = {GYR_ROUTE("/", &waits), {0}};
+
+/* They ask for it and do not wait; what waits behind them has not asked. */
+static int cancel_guard(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)self;
+    (void)request;
+    gyr_on_cancel(conn, count_cancel, visit_kit_of(conn)->context);
+    return 0;
+}
+
+static int cancel_hook(struct gyr_hook_call *call)
+{
+    gyr_on_cancel(call->conn, count_cancel, visit_kit_of(call->conn)->context);
+    return 0;
+}
+
+static int wait_connect(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    (void)conn;
+    (void)self;
+    (void)request;
+    return GYR_PENDING;
+}
+
+static const struct gyr_resource waits_connect = {
+    GYR_RESOURCE_PLAIN("waits"), .guard = cancel_guard, .on_connect = wait_connect};
+static const struct gyr_resource waits_hooked = {
+    GYR_RESOURCE_PLAIN("waits"), .on_text = wait_text,
+    .hooks = GYR_HOOKS(GYR_HOOK("cancel", .before_receive = cancel_hook))};
+static const struct gyr_route wait_routes[] = {GYR_ROUTE("/", &waits),
+                                               GYR_ROUTE("/connect", &waits_connect),
+                                               GYR_ROUTE("/hooked", &waits_hooked),
+                                               {0}};
 
 void visit_cancels_only_what_waits(void)
 {
@@ -434,6 +466,33 @@ void visit_cancels_only_what_waits(void)
     kit_reset(&visit_kit.kit);
     EXPECT_INT(cancelled, 1, "once");
     EXPECT_TRACE(&visit_kit, "0 next wait next wait", "what waits behind does not run");
+    visit_kit_upgrade(&visit_kit, "/connect", "");
+    kit_reset(&visit_kit.kit);
+    visit_kit_upgrade(&visit_kit, "/hooked", "");
+    KIT_FRAME(&visit_kit.kit, 0x81, "next");
+    kit_reset(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "next", "it waited");
+    EXPECT_INT(cancelled, 1, "asked for by a guard and a hook that did not wait");
+    visit_kit_end(&visit_kit);
+}
+
+static const struct gyr_resource waits_twice = {GYR_RESOURCE_PLAIN("waits"), .guard = wait_connect,
+                                                .on_connect = wait_connect};
+static const struct gyr_route twice_routes[] = {GYR_ROUTE("/", &waits_twice), {0}};
+
+void visit_keeps_a_request_once_however_often_it_waits(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, twice_routes);
+    visit_kit_upgrade(&visit_kit, "/", "");
+    uint64_t kept = visit_kit_heap(&visit_kit);
+    EXPECT_INT(gyr_finish(kit_conn(&visit_kit.kit), 0), 0, "the guard");
+    kit_run(&visit_kit.kit);
+    EXPECT_INT(visit_kit_heap(&visit_kit), kept, "on_connect waits with the same copy");
+    EXPECT_INT(gyr_finish(kit_conn(&visit_kit.kit), 0), 0, "on_connect");
+    kit_run(&visit_kit.kit);
+    EXPECT_INT(visit_kit_status(&visit_kit), 101, "accepted");
+    EXPECT(visit_kit_heap(&visit_kit) < kept, "and the copy has gone");
     visit_kit_end(&visit_kit);
 }
 

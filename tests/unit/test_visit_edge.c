@@ -395,3 +395,112 @@ void visit_takes_content_that_is_larger_than_a_message_may_be(void)
     }
     visit_kit_end(&visit_kit);
 }
+
+/* ---- a response that has ended, and a hook that waits behind it ---- */
+
+static int stream_get(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    struct gyr_response response = {.size = sizeof(response), .status_code = 200};
+    (void)self, (void)request;
+    int err = gyr_respond_begin(conn, &response);
+    if (err >= 0) {
+        err = gyr_respond_part(conn, GYR_SPAN("x"));
+    }
+    return err < 0 ? err : gyr_respond_end(conn);
+}
+
+static void on_cancel(void *arg)
+{
+    visit_trace(arg, "cancel");
+}
+
+static int inner_after(struct gyr_hook_call *call)
+{
+    gyr_on_cancel(call->conn, on_cancel, call->conn);
+    visit_trace(call->conn, "inner");
+    return GYR_PENDING;
+}
+
+static int outer_after(struct gyr_hook_call *call)
+{
+    visit_trace(call->conn, "outer");
+    return 0;
+}
+
+static const struct gyr_resource streaming = {
+    GYR_RESOURCE_PLAIN("streaming"),
+    .methods = GYR_METHODS(GYR_GET(stream_get)),
+    .hooks = GYR_HOOKS(GYR_HOOK("outer", .after_connect = outer_after),
+                       GYR_HOOK("inner", .after_connect = inner_after)),
+};
+static const struct gyr_route streaming_routes[] = {GYR_ROUTE("/", &streaming), {0}};
+
+void visit_waits_for_a_hook_though_the_response_has_ended(void)
+{
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, streaming_routes);
+    visit_kit_get(&visit_kit, "GET", "/");
+    EXPECT_INT(visit_kit_status(&visit_kit), 200, "answered");
+    EXPECT_TRACE(&visit_kit, "inner", "it waits");
+    struct gyr_conn *conn = kit_conn(&visit_kit.kit);
+    EXPECT_INT(conn != NULL && gyr_finish(conn, 0) == 0, true, "until it is told");
+    kit_run(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "outer", "and then the next one");
+    visit_kit_get(&visit_kit, "GET", "/");
+    EXPECT_TRACE(&visit_kit, "inner", "it waits");
+    kit_reset(&visit_kit.kit);
+    EXPECT_TRACE(&visit_kit, "cancel", "or the connection ends");
+    visit_kit_end(&visit_kit);
+}
+
+/* ---- the content that a product takes ---- */
+
+static const struct gyr_resource product_small = {
+    GYR_RESOURCE_PLAIN("small"),
+    .methods = GYR_METHODS(GYR_POST_MSG(ping, ping_answer, .content_size_max = 30))};
+static const struct gyr_resource product_large = {
+    GYR_RESOURCE_PLAIN("large"), .methods = GYR_METHODS(GYR_POST_MSG(ping, ping_answer))};
+
+static int product_choose(struct gyr_conn *conn, void *user, const struct gyr_request *request,
+                          struct gyr_product *product)
+{
+    (void)user, (void)request;
+    product->resource = gyr_param(conn, "which").ptr[0] == 's' ? &product_small : &product_large;
+    return 0;
+}
+
+static const struct gyr_route product_routes[] = {
+    GYR_ROUTE_MADE("/{which}", product_choose, NULL,
+                   GYR_MIXINS({&product_small}, {&product_large})),
+    {0}};
+
+void visit_limits_content_by_the_product_that_was_chosen(void)
+{
+    static const struct {
+        const char *which;
+        const char *framing;
+        const char *content;
+        unsigned status_code;
+    } rows[] = {
+        {"small", "Content-Length: 30", "{\"text\":\"1234567890123456789\"}", 200},
+        {"small", "Content-Length: 31", "{\"text\":\"12345678901234567890\"}", 413},
+        {"large", "Content-Length: 31", "{\"text\":\"12345678901234567890\"}", 200},
+        {"small", "Transfer-Encoding: chunked",
+         "1f\r\n{\"text\":\"12345678901234567890\"}\r\n0\r\n\r\n", 413},
+        {"large", "Transfer-Encoding: chunked",
+         "1f\r\n{\"text\":\"12345678901234567890\"}\r\n0\r\n\r\n", 200},
+    };
+    struct visit_kit visit_kit;
+    visit_kit_begin(&visit_kit, product_routes);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char request[512];
+        (void)snprintf(
+            request, sizeof(request),
+            "POST /%s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%s\r\n\r\n"
+            "%s",
+            rows[i].which, rows[i].framing, rows[i].content);
+        visit_kit_request(&visit_kit, request);
+        EXPECT_INT(visit_kit_status(&visit_kit), rows[i].status_code, rows[i].which);
+    }
+    visit_kit_end(&visit_kit);
+}

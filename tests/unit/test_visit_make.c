@@ -410,6 +410,9 @@ static const struct gyr_resource above = {
     .children = GYR_ROUTES(
         GYR_ROUTE_MADE("{how}", choose, texts[OTHER], GYR_MIXINS({&product}, {&product_large}))),
 };
+static const struct gyr_resource above_wants = {
+    WANTS, .children = GYR_ROUTES(GYR_ROUTE_MADE("{how}", choose, texts[OTHER],
+                                                 GYR_MIXINS({&product}, {&product_large})))};
 static const struct gyr_route factory_routes[] = {
     GYR_ROUTE_MADE("/f/{how}", choose, texts[OTHER],
                    GYR_MIXINS({&product}, {&product_large}, {&product_plain})),
@@ -417,6 +420,7 @@ static const struct gyr_route factory_routes[] = {
         "/fv/{how}", choose, texts[OTHER], GYR_MIXINS({&product}, {&product_large}),
         .values = GYR_VALUES(GYR_VALUE("word", struct word, (struct word *)(void *)texts[VALUE]))),
     GYR_ROUTE("/above", &above),
+    GYR_ROUTE("/wants", &above_wants),
     {0},
 };
 
@@ -443,6 +447,7 @@ void visit_make_lets_a_factory_choose(void)
     open_is(&visit_kit, "/fv/ps", 101, "choose service,new");
     open_is(&visit_kit, "/above/p", 101, "choose service,preset");
     open_is(&visit_kit, "/above/lv", 101, "choose large:chosen");
+    open_is(&visit_kit, "/wants/pv", 101, "choose service,preset chosen,preset");
     open_is(&visit_kit, "/f/pu", 500, "choose !factory:.-5005");
     open_is(&visit_kit, "/f/pm", 500, "choose !factory:.-5005");
     open_is(&visit_kit, "/f/px", 500, "choose !factory:.-5005");
