@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The room of an application: what is published reaches nobody but who has joined, at most once, in
- * the order of its publisher, in the form of the publisher's resource. Who must get it is for worlds
- * with a ledger. */
+ * the order of its publisher and in the form of its resource. Who must get it is for worlds with a
+ * ledger. */
 #include "tests/sim/app.h"
 #include "tests/sim/app_message.h"
 #include "tests/sim/world.h"
