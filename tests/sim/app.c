@@ -249,6 +249,9 @@ void app_world_check(struct world *world)
 {
     for (const struct tour *tour = world->app->tours; tour != NULL; tour = tour->next) {
         bool live = tour->phase != TOUR_ENDED;
+        if (world->strands[tour->core_index].is_within && world->strand_now != tour->core_index) {
+            continue; /* it was left in the midst of a turn */
+        }
         if (live && world->ended[tour->core_index]) {
             world_fail(world, "core %u has ended, and client %u was not told", tour->core_index,
                        tour->client->id);
@@ -278,6 +281,7 @@ void app_world_deinit(struct world *world)
         free(tour);
     }
     app_waits_free(world);
+    app_rooms_free(world);
     gyr_app_destroy(app->app);
     free(app);
 }

@@ -10,12 +10,14 @@
 
 struct world;
 struct app_wait;
+struct app_letter;
 
-#define APP_LEVELS_MAX 3
-#define APP_STEPS_MAX  40
-#define APP_HOOKS_MAX  8
-#define APP_ASKS_MAX   3
-#define APP_TEXT_SIZE  400
+#define APP_LEVELS_MAX  3
+#define APP_STEPS_MAX   40
+#define APP_HOOKS_MAX   8
+#define APP_ASKS_MAX    3
+#define APP_TEXT_SIZE   400
+#define APP_LETTERS_MAX 200
 
 /* What is called. */
 enum app_call {
@@ -167,7 +169,7 @@ struct tour {
     bool is_unwinding;
     bool is_skipped;
     int err;
-    int failure; /* that on_failure must tell before anything else is called */
+    int failure;      /* that on_failure must tell before anything else is called */
     unsigned created; /* levels whose create was called and has not failed */
     unsigned made;    /* levels whose create has ended */
     struct app_step ending[APP_STEPS_MAX];
@@ -228,7 +230,9 @@ struct app_world {
     unsigned global_mask; /* which global hooks there are */
     uint64_t made_count;
     uint64_t dropped_count;
-    unsigned store_count; /* of the service's own, that live */
+    unsigned store_count;                        /* of the service's own, that live */
+    struct app_letter *letters[APP_LETTERS_MAX]; /* owned; what was published */
+    unsigned letter_count;
 };
 
 /* ---- app.c ---- */
@@ -287,6 +291,13 @@ void app_state_give(struct tour *tour, unsigned level);
 /* Compare one with what is known of it, and change it. */
 void app_state_use(struct tour *tour);
 void app_params_use(struct tour *tour, enum app_call call);
+
+/* ---- app_room.c ---- */
+void app_room_join(struct tour *tour);
+void app_room_publish(struct tour *tour);
+/* Is it a letter? Then it is judged, and true returned. */
+bool app_room_take(struct client *client, struct span payload);
+void app_rooms_free(struct world *world);
 
 /* ---- app_client.c ---- */
 void app_client_generate(struct client *client);

@@ -349,6 +349,12 @@ static int send_some(struct tour *tour)
     if (is_socket && dice_chance(&tour->dice, 120)) {
         ask(tour);
     }
+    if (is_socket && dice_chance(&tour->dice, 100)) {
+        app_room_join(tour);
+    }
+    if (is_socket && dice_chance(&tour->dice, 100)) {
+        app_room_publish(tour);
+    }
     return result;
 }
 

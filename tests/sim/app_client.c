@@ -156,12 +156,12 @@ void app_client_answered(struct client *client, const struct item *owed)
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
-static void frame_write(struct client *client, uint8_t opcode, const char *text, size_t size)
+static void frame_write(struct client *client, uint8_t first_byte, const char *text, size_t size)
 {
     uint8_t header[WS_CLIENT_HEADER_SIZE_MAX];
     size_t header_size = ws_frame_write_header(header, WS_OPCODE_BINARY, true, 0, size);
     uint32_t key = (uint32_t)dice_next(&client->dice);
-    header[0] = (uint8_t)(0x80U | opcode);
+    header[0] = first_byte;
     header[1] |= 0x80;
     memcpy(header + header_size, &key, sizeof(key));
     bytes_append(&client->out, header, header_size + sizeof(key));
@@ -181,7 +181,12 @@ static void message_say(struct client *client, enum app_say say, uint64_t number
     item->opcode = opcode;
     item->number = say;
     item->stamp = number;
-    frame_write(client, opcode, text, strlen(text));
+    bool is_whole = dice_chance(&client->dice, 700);
+    size_t first = is_whole ? strlen(text) : dice_below(&client->dice, (uint32_t)strlen(text));
+    frame_write(client, (uint8_t)(opcode | (is_whole ? 0x80U : 0U)), text, first);
+    if (!is_whole) {
+        frame_write(client, 0x80 | WS_OPCODE_CONTINUATION, text + first, strlen(text + first));
+    }
 }
 
 static bool is_envelope(const struct client *client)

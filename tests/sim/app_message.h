@@ -22,4 +22,10 @@ struct reply {
 };
 GYR_MESSAGE(reply, "reply", GYR_MEMBER(reply, n));
 
+/* What is published. */
+struct letter_said {
+    int32_t n;
+};
+GYR_MESSAGE(letter_said, "letter", GYR_MEMBER(letter_said, n));
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Parameters of the path and states: what the oracle knows of them, and a store of the service's own
- * beside the default one. Both hold one number. */
+/* Parameters of the path, and states: what the oracle knows of them, and a store of the service's
+ * own beside the default one. Both hold one number. */
 #include "tests/sim/app.h"
 #include "tests/sim/world.h"
 
@@ -89,6 +89,25 @@ void app_state_give(struct tour *tour, unsigned level)
     tour->stores[tour->store_count++] = -1;
 }
 
+/* Another state for a resource and all that share its own. */
+static void state_assign(struct tour *tour, const void *self, unsigned level)
+{
+    struct own_store *own = calloc(1, sizeof(*own));
+    ASSERT(own != NULL);
+    own->world = tour->world;
+    int err = gyr_state_assign(tour->conn, self, &own_ops, own);
+    world_note(tour->world, "    gyr_state_assign: %d", err);
+    if (err == 0) {
+        tour->world->app->store_count++;
+        tour->stores[tour->store_of[level]] = -1;
+        return;
+    }
+    free(own);
+    if (err != GYR_ERR_MEMORY || !app_is_tight(tour->world)) {
+        world_fail(tour->world, "gyr_state_assign returned %d", err);
+    }
+}
+
 static int each_count(void *arg, struct gyr_span key, struct gyr_span value)
 {
     (void)key;
@@ -118,6 +137,10 @@ void app_state_use(struct tour *tour)
     if (!right || each != 0 || count != (*known >= 0)) {
         world_fail(world, "client %u: the state of level %u is %d, %.*s instead of %s",
                    tour->client->id, level, err, (int)value.size, value.ptr, text);
+    }
+    if (dice_chance(&tour->dice, 100)) {
+        state_assign(tour, self, level);
+        return;
     }
     bool removes = *known >= 0 && dice_chance(&tour->dice, 300);
     int number = (int)dice_below(&tour->dice, 100000);

@@ -475,6 +475,9 @@ void tour_told(struct tour *tour, const struct gyr_failure *failure)
         tour->reason = GYR_REASON_MEMORY;
         return;
     }
+    if (strcmp(failure->what, "handler") == 0) {
+        tour->content_status = 0; /* not even to say what is wrong with it */
+    }
     (void)next_of(tour);
     unsigned created = tour->is_pending ? tour->created : 0; /* that `create` has not failed */
     tour_settle(tour, GYR_ERR_MEMORY);

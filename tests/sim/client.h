@@ -8,6 +8,7 @@
 
 #include "tests/sim/dice.h"
 #include "tests/sim/item.h"
+#include "tests/sim/plan.h"
 
 struct world;
 
@@ -149,8 +150,10 @@ struct client {
     struct item_queue pings; /* not answered yet */
     uint32_t request_number;
     uint32_t ping_number;
-    unsigned app_route; /* that the handshake leads to */
-    uint8_t accept[28]; /* what the 101 must carry */
+    unsigned app_route;                 /* that the handshake leads to */
+    bool app_joined;                    /* the room of an application */
+    uint32_t app_last[CLIENTS_MAX + 1]; /* letter of each publisher that has come */
+    uint8_t accept[28];                 /* what the 101 must carry */
 
     bool out_ws;          /* the handshake has been sent */
     bool in_ws;           /* the 101 has come */

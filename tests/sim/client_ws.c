@@ -294,7 +294,6 @@ bool client_ws_parse(struct client *client)
         app_client_skip(client, (struct span){0});
         close_take(client, payload);
     } else if (opcode != WS_OPCODE_PING) {
-        app_client_skip(client, payload);
         data_take(client, first_byte, payload);
     } else if (!client->close_sent && !client->out_ended && client->out_ws && !client->gate) {
         frame_write(client, 0x80 | WS_OPCODE_PONG, payload.ptr, payload.size);
@@ -305,6 +304,10 @@ bool client_ws_parse(struct client *client)
 
 static void data_take(struct client *client, unsigned first_byte, struct span payload)
 {
+    if (client->world->app != NULL && app_room_take(client, payload)) {
+        return;
+    }
+    app_client_skip(client, payload);
     if (ledger_take(client, first_byte, payload)) {
         if (client->within) {
             world_fail(client->world, "client %u got a message within another", client->id);

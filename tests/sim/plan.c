@@ -255,6 +255,16 @@ static bool app_draw(const struct plan *plan, enum profile profile)
 static void app_fit(struct plan *plan)
 {
     struct gyr_config *config = &plan->config;
+    struct dice dice = dice_make(plan->seed, 10);
+    plan->has_app_rooms = dice_chance(&dice, 400);
+    if (plan->has_app_rooms) {
+        plan->switch_chance = DICE_PICK(&dice, 0, 100, 400, 800);
+        plan->freeze_chance = DICE_PICK(&dice, 0, 5, 50, 200);
+        config->broadcast_lanes = DICE_PICK(&dice, 1, 2);
+        config->broadcast_entries = DICE_PICK(&dice, 2, 4, 64);
+        config->broadcast_size_max = DICE_PICK(&dice, 6000, 20000, 1 << 20);
+        config->rooms_max = 64;
+    }
     config->core_heap_size_max += 24000;
     config->log_level = GYR_LOG_ERROR;
     config->access_log = 0;

@@ -53,7 +53,8 @@ struct plan {
     unsigned excuses;
     uint32_t address_count; /* that clients come from; 0: there are no policies */
     uint32_t reload_steps;  /* policies change once in so many steps; 0: never */
-    bool is_app;            /* the service is an application: no policies, no rooms */
+    bool is_app;            /* the service is an application: no policies, no ledger */
+    bool has_app_rooms;     /* ... which has a room */
 
     unsigned room_count;    /* that clients are in; 0: this world has no rooms */
     unsigned thread_count;  /* beside the cores */

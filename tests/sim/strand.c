@@ -108,14 +108,16 @@ void strand_point(void *context, enum broadcast_point point)
     struct dice *dice = &world->strand_dice;
     if (point == BROADCAST_AT_INTEREST) {
         strand->claim_count++;
-        ledger_placed(world, strand->index);
+        if (world->ledger != NULL) {
+            ledger_placed(world, strand->index);
+        }
     } else if (point == BROADCAST_AT_ROOM && strand->claim_count != 0) {
         strand->claim_count--; /* done with a commit, unless it only moves on */
     }
     if (!world->failed && dice_chance(dice, world->plan.switch_chance)) {
         strand_leave(world, strand);
     }
-    if (point == BROADCAST_AT_BYPASS) {
+    if (point == BROADCAST_AT_BYPASS && world->ledger != NULL) {
         ledger_looked(world, strand->index);
     }
 }

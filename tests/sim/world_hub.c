@@ -12,7 +12,7 @@
 
 void world_hub_create(struct world *world)
 {
-    if (world->ledger == NULL) {
+    if (world->ledger == NULL && !world->plan.has_app_rooms) {
         return;
     }
     struct gyr_server *server = calloc(1, sizeof(*server));
@@ -197,6 +197,9 @@ void world_hub_check_end(struct world *world)
     if (size != 0) {
         world_fail(world, "the cores have ended, and %llu bytes are on their way between them",
                    (unsigned long long)size);
+    }
+    if (ledger == NULL) {
+        return;
     }
     for (unsigned room = 0; room < ledger->count; room++) {
         struct gyr_room_stats stats;
