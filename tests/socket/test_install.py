@@ -189,7 +189,7 @@ def manual_pages_of_programs_name_their_options():
                                check=True).stdout
         options = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", shown.split("\n\n")[0]))
         expect({"listen", "cores", "set", "help", "version"} <= options, f"found: {options}")
-        equal(options & {"files"}, own, f"{name} serves files")
+        equal(options & {"files", "routes"}, own, f"what {name} alone has")
         page = (ROOT / f"packaging/man/{name}.1").read_text()
         described = set(re.findall(r"^\.It Fl \\-([a-z-]+)", page, re.M))
         equal(described, options, f"options of {name}")
