@@ -167,17 +167,20 @@ int gyr_answer(struct gyr_conn *conn, const struct gyr_schema *schema, const voi
         visit, send_message(visit, (struct span){0}, as_internal(visit->id), schema, value));
 }
 
+static int error_send(struct visit *visit, struct gyr_span id, const char *code, const char *reason,
+                      const char *path)
+{
+    const struct send_error error = {
+        .code = text_span(code), .reason = text_span(reason), .path = text_span(path)};
+    const struct send_job job = {.how = {.form = form_of(visit), .answer = as_internal(id)},
+                                 .value = &error};
+    return job_send(visit, &job);
+}
+
 int send_answer_error(struct visit *visit, const char *code, const char *reason, const char *path)
 {
     int err = answer_may(visit);
-    if (err != 0) {
-        return err;
-    }
-    const struct send_error error = {
-        .code = text_span(code), .reason = text_span(reason), .path = text_span(path)};
-    const struct send_job job = {.how = {.form = form_of(visit), .answer = as_internal(visit->id)},
-                                 .value = &error};
-    return answer_sent(visit, job_send(visit, &job));
+    return err != 0 ? err : answer_sent(visit, error_send(visit, visit->id, code, reason, path));
 }
 
 int gyr_answer_error(struct gyr_conn *conn, const char *code, const char *reason, const char *path)
@@ -187,16 +190,27 @@ int gyr_answer_error(struct gyr_conn *conn, const char *code, const char *reason
     return visit->id.size != 0 ? send_answer_error(visit, code, reason, path) : 0;
 }
 
+/* An id as it is written: a string or a number. */
+static bool id_is_good(struct gyr_span id)
+{
+    enum gyr_reason reason;
+    bool is_like = id.size != 0 && id.size <= JSON_ID_SIZE_MAX &&
+                   (id.ptr[0] == '"' || id.ptr[0] == '-' || (id.ptr[0] >= '0' && id.ptr[0] <= '9'));
+    return is_like && json_walk(as_internal(id), &reason) == 0;
+}
+
 int gyr_answer_to(struct gyr_conn *conn, struct gyr_span id, const struct gyr_schema *schema,
                   const void *value)
 {
-    enum gyr_reason reason;
-    bool is_id = id.size != 0 && id.size <= JSON_ID_SIZE_MAX &&
-                 (id.ptr[0] == '"' || id.ptr[0] == '-' || (id.ptr[0] >= '0' && id.ptr[0] <= '9'));
-    if (!is_id || json_walk(as_internal(id), &reason) != 0) {
-        return GYR_ERR_ARGUMENT;
-    }
-    return send_message(visit_of(conn), (struct span){0}, as_internal(id), schema, value);
+    return id_is_good(id)
+               ? send_message(visit_of(conn), (struct span){0}, as_internal(id), schema, value)
+               : GYR_ERR_ARGUMENT;
+}
+
+int gyr_answer_error_to(struct gyr_conn *conn, struct gyr_span id, const char *code,
+                        const char *reason, const char *path)
+{
+    return id_is_good(id) ? error_send(visit_of(conn), id, code, reason, path) : GYR_ERR_ARGUMENT;
 }
 
 /* ---- to many --------------------------------------------------------------------------------- */

@@ -653,7 +653,8 @@ GYR_API GYR_MUST_CHECK int gyr_ping(struct gyr_conn *conn, struct gyr_span paylo
 /* Begin the closing handshake (RFC 6455 section 7.1.2): a Close frame behind what is queued.
  * on_close comes when the peer has answered or close_timeout_ms has passed; no message comes before
  * it. The reason is cut at 123 bytes. GYR_ERR_CLOSED if closing has begun; GYR_ERR_ARGUMENT for a
- * code that may not be sent; on an HTTP exchange the connection is closed after the answer. */
+ * code that may not be sent; on an HTTP exchange the connection is closed after the answer, unless
+ * that is a 101. */
 GYR_API int gyr_close(struct gyr_conn *conn, uint16_t close_code, struct gyr_span reason);
 
 /* Drop the connection at once, what is queued included (a TCP reset). */

@@ -757,6 +757,9 @@ GYR_API GYR_MUST_CHECK int gyr_answer_error(struct gyr_conn *conn, const char *c
  * caller knows. GYR_ERR_ARGUMENT for what is no id; otherwise as gyr_send_msg. */
 GYR_API GYR_MUST_CHECK int gyr_answer_to(struct gyr_conn *conn, struct gyr_span id,
                                          const struct gyr_schema *schema, const void *value);
+GYR_API GYR_MUST_CHECK int gyr_answer_error_to(struct gyr_conn *conn, struct gyr_span id,
+                                               const char *code, const char *reason,
+                                               const char *path);
 #define GYR_ANSWER(conn, message, ...) \
     gyr_answer(conn, &message##_schema, GYR_VALUE_OF_(message, __VA_ARGS__))
 

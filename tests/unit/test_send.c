@@ -418,6 +418,16 @@ void send_answers_later_by_a_copied_id(void)
                    ids[i].is_good ? 0 : GYR_ERR_ARGUMENT, ids[i].id);
         kit_run(&kit.hub.kit);
         EXPECT(app_kit_got(&kit, got), ids[i].id);
+        if (ids[i].is_good) {
+            (void)snprintf(got, sizeof(got),
+                           "{\"type\":\"error\",\"re\":%s,\"code\":\"c\",\"reason\":\"r\","
+                           "\"path\":\"p\"}\n",
+                           ids[i].id);
+        }
+        EXPECT_INT(gyr_answer_error_to(kit.conn, id, "c", "r", "p"),
+                   ids[i].is_good ? 0 : GYR_ERR_ARGUMENT, ids[i].id);
+        kit_run(&kit.hub.kit);
+        EXPECT(app_kit_got(&kit, got), ids[i].id);
     }
     char longest[80];
     memset(longest, 'i', sizeof(longest));
