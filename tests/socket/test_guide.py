@@ -172,6 +172,60 @@ for found_page in PAGES:
     page_test(found_page)
 
 
+def indented(page, first, last):
+    """The indented C of a page, from a line that begins with `first` to the one that is `last`."""
+    text = (ROOT / page).read_text()
+    found = re.search(rf"^    {re.escape(first)}.*?^    {re.escape(last)}$", text, re.M | re.S)
+    expect(found, f"{page}: the block that begins with {first}")
+    return re.sub(r"^    ", "", found[0], flags=re.M) + "\n"
+
+
+# What such a block leaves out: what stands before it.
+INCLUDES = "#include <gyr/gyr_app.h>\n#include <inttypes.h>\n#include <stdio.h>\n#include <stdlib.h>\n"
+OF_README = """struct room { char none; };
+static int room_connect(struct gyr_conn *conn, void *self, const struct gyr_request *request);
+struct say;
+static int room_say(struct gyr_conn *conn, void *self, const struct say *say);
+"""
+OF_WIRE = """struct join { struct gyr_span room; struct gyr_span epoch; uint64_t offset; };
+GYR_MESSAGE(join, "join", GYR_MEMBER(join, room), GYR_MEMBER(join, epoch, GYR_SIZE(1, 20)), GYR_MEMBER(join, offset));
+struct joined { struct gyr_span room; struct gyr_span epoch; uint64_t offset; bool recovered; };
+GYR_MESSAGE(joined, "joined", GYR_MEMBER(joined, room), GYR_MEMBER(joined, epoch), GYR_MEMBER(joined, offset),
+            GYR_MEMBER(joined, recovered));
+"""
+AROUND_WIRE = """static const struct gyr_resource room = {
+    GYR_RESOURCE_PLAIN("room"), .on_recovered = room_recovered, .handlers = GYR_HANDLERS(GYR_ON(join, room_join))};
+const struct gyr_resource *used(void);
+const struct gyr_resource *used(void) { return &room; }
+"""
+AROUND_README = """static int room_connect(struct gyr_conn *conn, void *self, const struct gyr_request *request)
+{
+    return conn != NULL && self != NULL && request != NULL ? 0 : -1;
+}
+static int room_say(struct gyr_conn *conn, void *self, const struct say *say)
+{
+    return conn != NULL && self != NULL && say->text.size != 0 ? 0 : -1;
+}
+const struct gyr_route *used(void);
+const struct gyr_route *used(void) { return routes; }
+"""
+
+
+@test
+def indented_blocks_of_readme_and_of_the_wire_form_compile():
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise Skip("there is no cc")
+    for text in (INCLUDES + OF_README + indented("README.md", "struct say {", 'static const struct gyr_route routes[] = '
+                                                 '{GYR_ROUTE("/rooms/{room}", &room), {0}};') + AROUND_README,
+                 INCLUDES + OF_WIRE + indented("docs/wire.md", "static int room_join(", "}") +
+                 indented("docs/wire.md", "static void room_recovered(", "}") + AROUND_WIRE):
+        result = subprocess.run([compiler, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
+                                 f"-I{ROOT}/include", "-x", "c", "-fsyntax-only", "-"], input=text,
+                                capture_output=True, text=True, check=False)
+        equal((result.returncode, result.stderr), (0, ""), text)
+
+
 @test
 def what_the_guide_links_to_and_names_is_there():
     headers = "".join(header.read_text() for header in (ROOT / "include/gyr").glob("*.h"))
